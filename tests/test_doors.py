@@ -1,0 +1,88 @@
+"""Who may import whom: the rooms of docs/architecture.md, held by a test."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT: dict[str, set[str]] = {
+    "memory": set(),
+    "local": set(),
+    "components": {"memory.schema"},
+    "stacks": {"components", "memory.schema"},
+    "__main__.py": {"stacks"},
+}
+"""A room, and the packages of ours that it may import beside itself."""
+
+OURS = {"memory", "local", "components", "stacks", "tests", "bench"}
+
+
+def _files(room: str) -> list[Path]:
+    place = ROOT / room
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+FILES = [(room, file) for room in MAY_IMPORT for file in _files(room)]
+
+
+def imported_modules(source: str) -> set[str]:
+    """Return the dotted names of our own modules that a source text imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] in OURS}
+
+
+def forbidden_imports(room: str, source: str) -> set[str]:
+    """Return what a file of this room imports and may not."""
+    allowed = {room, *MAY_IMPORT[room]}
+    return {
+        name
+        for name in imported_modules(source)
+        if not any(name == door or name.startswith(f"{door}.") for door in allowed)
+    }
+
+
+@pytest.mark.parametrize(
+    ("room", "file"), FILES, ids=[str(file.relative_to(ROOT)) for _, file in FILES]
+)
+def test_imports_go_one_way(room: str, file: Path) -> None:
+    assert forbidden_imports(room, file.read_text(encoding="utf-8")) == set()
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "refused"),
+    [
+        ("components", "from memory.schema import model", set()),
+        ("components", "from memory.service import app", {"memory.service.app"}),
+        ("components", "import memory", {"memory"}),
+        ("components", "from stacks.settings import Settings", {"stacks.settings.Settings"}),
+        ("memory", "import components.postgres", {"components.postgres"}),
+        ("local", "from memory.schema import plan", {"memory.schema.plan"}),
+        ("stacks", "import local", {"local"}),
+    ],
+)
+def test_a_closed_door_is_noticed(room: str, source: str, refused: set[str]) -> None:
+    assert forbidden_imports(room, source) == refused
+
+
+def test_only_settings_read_the_configuration() -> None:
+    readers = {
+        str(file.relative_to(ROOT))
+        for room in ("stacks", "components", "__main__.py")
+        for file in _files(room)
+        if "pulumi.Config(" in file.read_text(encoding="utf-8")
+    }
+    assert {name.removeprefix("stacks/")[:8] for name in readers} == {"settings"}
+
+
+@pytest.mark.parametrize("room", ["stacks", "components", "memory"])
+def test_no_room_asks_where_it_runs(room: str) -> None:
+    for file in _files(room):
+        text = file.read_text(encoding="utf-8").lower()
+        assert "local.cloud" not in text, file
+        assert "local cloud" not in text, file
