@@ -1,0 +1,27 @@
+"""Sends every log and metric of a resource to the stack's workspace."""
+
+import pulumi
+from pulumi_azure_native import monitor
+
+from components.naming import Kind, azure_name
+
+
+def send_logs(
+    name: str,
+    *,
+    of: pulumi.Input[str],
+    to: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> monitor.DiagnosticSetting:
+    """Declare the diagnostic setting ``name`` of one resource."""
+    return monitor.DiagnosticSetting(
+        name,
+        name=azure_name(Kind.DIAGNOSTICS, name),
+        resource_uri=of,
+        workspace_id=to,
+        # A table for each category; the shared table AzureDiagnostics drops columns past 500.
+        log_analytics_destination_type="Dedicated",
+        logs=[monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)],
+        metrics=[monitor.DiagnosticsMetricSettingsArgs(category="AllMetrics", enabled=True)],
+        opts=opts,
+    )

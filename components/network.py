@@ -1,0 +1,156 @@
+"""The stack's own network: a subnet of private endpoints, and the zones that resolve them.
+
+Nothing here is reachable from the internet, and inside only the services' ports are open.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import network, privatedns
+
+from components.naming import Kind, azure_name
+from components.placement import Placement
+from components.private_endpoint import Entrance, PrivateService
+
+LAST_PRIORITY = 4096
+"""Of a security rule; Azure's own defaults come after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What a caller decides."""
+
+    placement: Placement
+    address_space: str
+    endpoints_subnet: str
+    ports: Mapping[PrivateService, tuple[int, ...]]
+    """The services that get an address here, and the ports on which they answer."""
+
+
+class Network(pulumi.ComponentResource):
+    """A network in which the given services, and nothing else, can be reached."""
+
+    subnet_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("engram:azure:Network", name, {}, opts)
+        self._placement = args.placement
+        vnet = self._vnet(name, args)
+        group = self._security_group(name, args)
+        self.subnet_id = self._subnet(name, args, vnet, group).id
+        self._zones = {service: self._zone(name, service) for service in args.ports}
+        links = [self._link(name, service, vnet) for service in args.ports]
+        self.links: list[pulumi.Resource] = list(links)
+        """A name resolves in the network only when its zone is linked."""
+        self.register_outputs({"subnet_id": self.subnet_id})
+
+    def entrance(self, service: PrivateService) -> Entrance:
+        """Return where this service may be given an address."""
+        zone = self._zones[service]
+        return Entrance(placement=self._placement, subnet_id=self.subnet_id, zone_id=zone.id)
+
+    def _vnet(self, name: str, args: NetworkArgs) -> network.VirtualNetwork:
+        return network.VirtualNetwork(
+            f"{name}-vnet",
+            resource_group_name=args.placement.resource_group_name,
+            virtual_network_name=azure_name(Kind.VIRTUAL_NETWORK, name),
+            location=args.placement.location,
+            address_space=network.AddressSpaceArgs(address_prefixes=[args.address_space]),
+            tags=args.placement.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _security_group(self, name: str, args: NetworkArgs) -> network.NetworkSecurityGroup:
+        ports = sorted({port for ports in args.ports.values() for port in ports})
+        return network.NetworkSecurityGroup(
+            f"{name}-nsg",
+            resource_group_name=args.placement.resource_group_name,
+            network_security_group_name=azure_name(Kind.SECURITY_GROUP, name, "endpoints"),
+            location=args.placement.location,
+            security_rules=[_allow(ports), _deny_the_rest()],
+            tags=args.placement.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _subnet(
+        self,
+        name: str,
+        args: NetworkArgs,
+        vnet: network.VirtualNetwork,
+        group: network.NetworkSecurityGroup,
+    ) -> network.Subnet:
+        return network.Subnet(
+            f"{name}-endpoints",
+            resource_group_name=args.placement.resource_group_name,
+            virtual_network_name=vnet.name,
+            subnet_name=azure_name(Kind.SUBNET, name, "endpoints"),
+            address_prefix=args.endpoints_subnet,
+            network_security_group=network.NetworkSecurityGroupArgs(id=group.id),
+            # Without this, Azure lets traffic to private endpoints pass every security group.
+            private_endpoint_network_policies=(
+                network.VirtualNetworkPrivateEndpointNetworkPolicies.NETWORK_SECURITY_GROUP_ENABLED
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _zone(self, name: str, service: PrivateService) -> privatedns.PrivateZone:
+        return privatedns.PrivateZone(
+            f"{name}-{_label(service)}-zone",
+            resource_group_name=self._placement.resource_group_name,
+            private_zone_name=service.zone,
+            location="Global",
+            tags=self._placement.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _link(
+        self, name: str, service: PrivateService, vnet: network.VirtualNetwork
+    ) -> privatedns.VirtualNetworkLink:
+        return privatedns.VirtualNetworkLink(
+            f"{name}-{_label(service)}-link",
+            resource_group_name=self._placement.resource_group_name,
+            private_zone_name=self._zones[service].name,
+            virtual_network_link_name=azure_name(Kind.ZONE_LINK, name),
+            location="Global",
+            registration_enabled=False,
+            virtual_network=privatedns.SubResourceArgs(id=vnet.id),
+            tags=self._placement.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _label(service: PrivateService) -> str:
+    return service.name.lower().replace("_", "-")
+
+
+def _allow(ports: list[int]) -> network.SecurityRuleArgs:
+    return network.SecurityRuleArgs(
+        name="allow-services",
+        description="The services' own ports, from this network and those peered with it",
+        priority=100,
+        direction=network.SecurityRuleDirection.INBOUND,
+        access=network.SecurityRuleAccess.ALLOW,
+        protocol=network.SecurityRuleProtocol.TCP,
+        source_address_prefix="VirtualNetwork",
+        source_port_range="*",
+        destination_address_prefix="VirtualNetwork",
+        destination_port_ranges=[str(port) for port in ports],
+    )
+
+
+def _deny_the_rest() -> network.SecurityRuleArgs:
+    return network.SecurityRuleArgs(
+        name="deny-the-rest",
+        description="Azure's defaults would let the whole network in",
+        priority=LAST_PRIORITY,
+        direction=network.SecurityRuleDirection.INBOUND,
+        access=network.SecurityRuleAccess.DENY,
+        protocol=network.SecurityRuleProtocol.ASTERISK,
+        source_address_prefix="*",
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range="*",
+    )

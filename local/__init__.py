@@ -1,0 +1,1 @@
+"""The embedded default: Azure at home, and the commands that run it."""

@@ -1,0 +1,1 @@
+"""What ``python -m local`` can do; one module a command."""

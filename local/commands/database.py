@@ -1,0 +1,28 @@
+"""The way to the memory database of a stack, as libpq's environment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from local.errors import LocalError
+
+PASSWORD = "postgres_admin_password"  # noqa: S105 - the name of an output, not a password
+
+
+def variables(stack: str, outputs: Mapping[str, Any], way: Mapping[str, str]) -> dict[str, str]:
+    """Return libpq's variables for the administrator of the stack's server.
+
+    ``way`` overrides address and port. The password travels in the environment only, which
+    other users cannot read. Raises ``LocalError`` where the stack has no server.
+    """
+    if "postgres" not in outputs:
+        raise LocalError(f"stack {stack} has no database yet; run `make up STACK={stack}` first.")
+    server = outputs["postgres"]
+    return {
+        "PGHOST": server["fqdn"],
+        "PGPORT": str(server["port"]),
+        "PGUSER": server["admin_login"],
+        "PGPASSWORD": outputs[PASSWORD],
+        "PGDATABASE": outputs["memory"]["database"],
+        "PGSSLMODE": "verify-full",
+        **way,
+    }

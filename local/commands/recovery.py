@@ -1,0 +1,122 @@
+"""Repairs what an interrupted run left behind, before the next one starts.
+
+Three things can be left: the backend's note that somebody is at work, resources
+that were being created when the engine died and are missing in its state, and
+other operations whose end it never heard.  The local cloud knows which resource
+an URN created; on Azure an operator finds out, see docs/runbooks/interrupted-up.md.
+"""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from local.cloud.store import Store
+from local.engine import UNATTENDED, Engine
+from local.errors import LocalError
+from local.process import command_of, is_alive
+
+FindId = Callable[[str], str | None]
+"""Says which id, if any, the resource of an URN has in the cloud."""
+
+
+def recover(engine: Engine, console: Console) -> list[str]:
+    """Repair the stack after an interrupted run; return what was done, in words.
+
+    Raises ``LocalError`` where another engine is still at work, or the repair fails.
+    """
+    done = _release_lock(engine)
+    if engine.deployment().get("pending_operations"):
+        console.print("The last run was interrupted; reading what it came to ...")
+        done += _settle(engine)
+        if engine.on_stack("refresh", *UNATTENDED).returncode:
+            raise LocalError(
+                f"stack {engine.stack} was interrupted and cannot be repaired; the messages above "
+                "say why. Correct the cause and run the command again."
+            )
+    for line in done:
+        console.print(f"  {line}")
+    return done
+
+
+def _release_lock(engine: Engine) -> list[str]:
+    """Remove the notes of engines that are gone."""
+    notes = sorted(engine.lock_folder.glob("*.json")) if engine.lock_folder.exists() else []
+    if not notes:
+        return []
+    for note in notes:
+        refuse_living(engine.stack, json.loads(note.read_text(encoding="utf-8") or "{}"))
+    answer = engine.run(["cancel", "--yes", "--stack", engine.stack], capture=True)
+    if answer.returncode:
+        raise LocalError(f"the lock of stack {engine.stack} cannot be released:\n{answer.stderr}")
+    return ["released the lock of a run that was killed"]
+
+
+def refuse_living(stack: str, note: Mapping[str, Any]) -> None:
+    """Raise ``LocalError`` where the engine that wrote a lock is still alive.
+
+    A number that a stranger got later does not count, and where the name of a
+    process cannot be read, the cautious answer is that it lives.
+    """
+    pid = note.get("pid", 0)
+    elsewhere = note.get("hostname", platform.node()) != platform.node()
+    ours = pid and is_alive(pid) and command_of(pid) in {"pulumi", None}
+    if elsewhere or ours:
+        raise LocalError(
+            f"stack {stack} is busy: an engine (process {pid} on {note.get('hostname')}) has "
+            f"worked on it since {note.get('timestamp')}. Wait for it to end, or stop it with "
+            f"`kill {pid}`, and run the command again."
+        )
+
+
+def _settle(engine: Engine) -> list[str]:
+    """Write into the state what the cloud knows of the interrupted operations.
+
+    ``pulumi refresh --import-pending-creates`` would be the engine's own way, but it forgets
+    the operation and adopts nothing (seen with 3.258.0).
+    """
+    exported = engine.run(["stack", "export", "--stack", engine.stack], capture=True)
+    if exported.returncode:
+        raise LocalError(f"the state of {engine.stack} cannot be read:\n{exported.stderr}")
+    document = json.loads(exported.stdout)
+    store = Store(engine.paths.cloud)
+    try:
+        document["deployment"], words = settled(document["deployment"], store.created_by)
+    finally:
+        store.close()
+    command = ["stack", "import", "--stack", engine.stack]
+    imported = engine.run(command, capture=True, given=json.dumps(document))
+    if imported.returncode:
+        raise LocalError(f"the state of {engine.stack} cannot be repaired:\n{imported.stderr}")
+    return words
+
+
+def settled(deployment: Mapping[str, Any], find: FindId) -> tuple[dict[str, Any], list[str]]:
+    """Return the deployment without pending operations, and what became of each.
+
+    A creation that reached the cloud is adopted under its id, and one that did not is
+    forgotten, to be done again. What an update or a deletion came to, the refresh
+    after this reads from the cloud.
+    """
+    resources = list(deployment.get("resources") or [])
+    words = []
+    for operation in deployment.get("pending_operations") or []:
+        resource, kind = operation["resource"], operation["type"]
+        name = resource["urn"].rpartition("::")[2]
+        found = find(resource["urn"]) if kind == "creating" else None
+        if kind != "creating":
+            words.append(f"{name}: read what {kind} it came to")
+        elif found is None or any(entry.get("id") == found for entry in resources):
+            words.append(f"{name}: was not created, will be")
+        else:
+            resources = [_replaced(entry, resource["urn"]) for entry in resources]
+            resources.append({**resource, "id": found})
+            words.append(f"{name}: was created, adopted")
+    return {**deployment, "resources": resources, "pending_operations": []}, words
+
+
+def _replaced(entry: dict[str, Any], urn: str) -> dict[str, Any]:
+    """Mark a predecessor for deletion, as the engine does when a replacement stands."""
+    return {**entry, "delete": True} if entry["urn"] == urn else entry

@@ -1,0 +1,26 @@
+"""Compare the stack with what really stands, and show the drift.
+
+The state then says what is there; the next `up` repairs what differs from the program.
+"""
+
+import argparse
+
+from local.commands import recovery
+from local.commands.session import Session
+from local.engine import UNATTENDED
+from local.errors import LocalError
+
+
+def run(session: Session, _arguments: argparse.Namespace) -> int:
+    """Return 0 where the comparison was possible, drift or not."""
+    with session.alone() as lock:
+        engine = session.engine(lock)
+        recovery.recover(engine, session.console)
+        if engine.on_stack("refresh", "--diff", *UNATTENDED).returncode:
+            raise LocalError(
+                f"stack {session.stack} cannot be compared; the messages above say why."
+            )
+        changes = engine.last_changes()
+    if session.as_json:
+        session.answer({"stack": session.stack, "changes": changes})
+    return 0

@@ -1,0 +1,99 @@
+"""What every command shares: folders, words, the lock of a stack, cloud and engine."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from local import lock
+from local.cloud.postgres import supervisor
+from local.engine import Engine
+from local.errors import LocalError
+from local.paths import Paths
+from local.process import is_alive
+from local.toolchain import installer
+from local.toolchain.report import Report
+
+STACKS = ("dev", "test", "uat", "prod")
+
+
+def table(*headers: str) -> Table:
+    """Return a plain table that keeps every word, however narrow the terminal."""
+    columns = [Column(header, overflow="fold") for header in headers]
+    return Table(*columns, box=None, pad_edge=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One call of a command."""
+
+    paths: Paths
+    stack: str
+    console: Console
+    as_json: bool
+
+    def answer(self, document: Mapping[str, Any]) -> None:
+        """Print the machine-readable result, which is all that stdout gets."""
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[int]:
+        """Let no second command work on this stack; other stacks are free.
+
+        Yields the lock's descriptor. The engine and its plugins inherit it, so that what
+        a killed command left running is waited for. Raises ``LocalError`` where another
+        command is at work.
+        """
+        file = self.paths.locks / f"{self.stack}.lock"
+        note = f"working on {self.stack}"
+        try:
+            with lock.held(file, wait=self._orphaned(file), note=note) as descriptor:
+                yield descriptor
+        except lock.LockedError as error:
+            raise LocalError(
+                f"stack {self.stack} is busy: {error}. Wait for it to end, and run the "
+                "command again; other stacks can be worked on meanwhile."
+            ) from error
+
+    def _orphaned(self, file: Path) -> bool:
+        """Tell whether the lock outlived the command that took it."""
+        try:
+            with lock.held(file, wait=False):
+                return False
+        except lock.LockedError as error:
+            if is_alive(error.pid):
+                return False
+        self.console.print("The last run was killed; waiting for what it still has in hand ...")
+        return True
+
+    @contextmanager
+    def alone_everywhere(self) -> Iterator[None]:
+        """Let no command work on any stack meanwhile."""
+        with ExitStack() as locks:
+            for stack in STACKS:
+                locks.enter_context(replace(self, stack=stack).alone())
+            yield
+
+    def engine(self, lock: int | None = None) -> Engine:
+        """Make tools, cloud and stack ready, and return the engine for the stack."""
+        executable = installer.ensure(self.paths, Report(self.console))
+        engine = Engine(
+            executable=executable,
+            paths=self.paths,
+            stack=self.stack,
+            extra=self.cloud(),
+            output=sys.stderr if self.as_json else None,
+            inherited=() if lock is None else (lock,),
+        )
+        engine.prepare()
+        return engine
+
+    def cloud(self) -> dict[str, str]:
+        """Start the local cloud's servers, and return libpq's way to them."""
+        return dict(supervisor.start().environment)

@@ -1,0 +1,158 @@
+"""What stands after `up`, how to reach it, and what was checked on the live system.
+
+Every line of the checks is a measurement: of the connection, of the catalog, of
+one query, of the key that the server's data key is wrapped with.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from local.cloud.postgres import supervisor
+from local.commands.database import variables
+from local.commands.session import table
+from local.engine import Engine
+
+VERIFY_SECONDS = 120
+PAST = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
+SCHEMA_TYPE = "memory:VectorSchema"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The result of `up`, without any secret."""
+
+    changes: Mapping[str, int]
+    resources: Mapping[str, int]
+    """How many of each type stand."""
+    reach: Mapping[str, str]
+    """libpq's variables without the password."""
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return {
+            "changes": dict(self.changes),
+            "resources": dict(self.resources),
+            "reach": dict(self.reach),
+            "checks": [vars(check) for check in self.checks],
+        }
+
+
+def collect(engine: Engine) -> Summary:
+    """Look at the stack that was just brought up."""
+    outputs = engine.outputs()
+    way = variables(engine.stack, outputs, engine.extra)
+    return Summary(
+        changes=engine.last_changes(),
+        resources=count_types(engine.deployment()),
+        reach={name: value for name, value in way.items() if name != "PGPASSWORD"},
+        checks=(*verify_database(way, desired_schema(engine.deployment())), *verify_key(outputs)),
+    )
+
+
+def count_types(deployment: Mapping[str, Any]) -> dict[str, int]:
+    """Count real resources by type; providers and components stand for nothing."""
+    resources = deployment.get("resources") or []
+    counted = Counter(
+        entry["type"]
+        for entry in resources
+        if entry.get("custom") and ":providers:" not in entry["type"]
+    )
+    return dict(sorted(counted.items()))
+
+
+def desired_schema(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that the program wanted, as the state has it; empty without one."""
+    for entry in deployment.get("resources") or []:
+        if entry["type"].endswith(SCHEMA_TYPE):
+            desired: Mapping[str, Any] = entry["inputs"]["desired"]
+            return desired
+    return {}
+
+
+def verify_database(way: Mapping[str, str], desired: Mapping[str, Any]) -> tuple[Check, ...]:
+    """Ask the data plane's own tool to prove the live database, over the given way."""
+    command = [sys.executable, "-m", "memory", "schema", "verify", "--json"]
+    answer = subprocess.run(
+        [*command, "--desired", "/dev/stdin"],
+        input=json.dumps(desired),
+        env=os.environ | dict(way),
+        capture_output=True,
+        text=True,
+        timeout=VERIFY_SECONDS,
+        check=False,
+    )
+    try:
+        return tuple(Check(**check) for check in json.loads(answer.stdout)["checks"])
+    except (ValueError, KeyError):
+        words = (answer.stderr or answer.stdout).strip() or "no answer"
+        return (Check(name="database", ok=False, found=words, wanted="an answer"),)
+
+
+def verify_key(outputs: Mapping[str, Any]) -> tuple[Check, ...]:
+    """Read from the local cloud which key version holds the data key of the server."""
+    if outputs["postgres"]["id"] is None:  # an existing server's encryption is its owner's
+        return ()
+    servers = {server.name: server for server in supervisor.status()}
+    server = servers.get(outputs["postgres"]["name"])
+    wanted = outputs["encryption_key"]["uri"]
+    return (judge_key(wanted, server.key_uri if server else None),)
+
+
+def judge_key(wanted: str, used: str | None) -> Check:
+    """Compare the version that is used with the stack's versionless key."""
+    key, _, version = (used or "none").rpartition("/")
+    ok = key == wanted.rstrip("/")
+    found = f"{key}, version {version}" if ok else used or "none"
+    return Check(name="encryption key", ok=ok, found=found, wanted=f"a version of {wanted}")
+
+
+def show(console: Console, report: Mapping[str, Any]) -> None:
+    """Print the summary for people."""
+    stack, reach = report["stack"], report["reach"]
+    changes = [
+        f"{number} {PAST.get(kind, kind)}"
+        for kind, number in report["changes"].items()
+        if kind != "same"
+    ]
+    words = ", ".join(changes) or "nothing had to change"
+    console.print(f"\n[bold]{stack}[/bold] stands after {report['seconds']} s; {words}")
+    standing = table("resource", "number")
+    for name, number in report["resources"].items():
+        standing.add_row(name, str(number))
+    console.print(standing)
+    console.print(
+        f"\n[bold]reach[/bold]  make psql STACK={stack}\n"
+        f"       {reach['PGUSER']} at {reach['PGHOST']}, database {reach['PGDATABASE']}, "
+        f"through {reach['PGHOSTADDR']}:{reach['PGPORT']}; CA {reach['PGSSLROOTCERT']}\n"
+    )
+    checks = table("check", "", "found")
+    for check in report["checks"]:
+        mark = "[green]ok[/green]" if check["ok"] else "[red]NO[/red]"
+        wanted = "" if check["ok"] else f"; wanted {check['wanted']}"
+        checks.add_row(check["name"], mark, escape(check["found"] + wanted))
+    console.print(checks)

@@ -1,0 +1,56 @@
+"""Processes of this machine: who lives, and who must not outlive whom."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+POLL_SECONDS = 0.5
+
+
+def exit_with_parent() -> None:
+    """End this process soon after its parent ends.
+
+    A killed engine cannot tell its plugins to stop.  Polling is used because
+    Linux's parent-death signal fires when the parent's *thread* ends, and the
+    engine's threads come and go.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process with this number exists, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """A process that ended, and whose parent has not asked for its exit code."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+def command_of(pid: int) -> str | None:
+    """Return the name of a process' program, or None where it cannot be read.
+
+    It tells a process of ours from a stranger who got the same number later.
+    """
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""What turns a fresh machine into one that can run the program."""

@@ -1,0 +1,1 @@
+"""The data plane: what Engram keeps in PostgreSQL.  It knows no Pulumi."""

@@ -1,0 +1,1 @@
+"""The schema engine: desired state in, SQL steps out; never a migration file to edit."""

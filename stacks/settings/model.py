@@ -1,0 +1,297 @@
+"""The shape of a stack file: every key under ``engram:settings``, with its unit and its bounds.
+
+Rules that need more than one key are in ``rules``; this module knows one value at a time.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stacks.settings.catalogue import REGIONS, SKUS, Sku
+from stacks.settings.types import (
+    Cidr,
+    Count,
+    DatabaseName,
+    Day,
+    FilePath,
+    Fraction,
+    Guid,
+    HostName,
+    KeyName,
+    Login,
+    Parameters,
+    Port,
+    Positive,
+    RegionName,
+    SkuName,
+    StorageGib,
+    TagText,
+    VaultId,
+)
+
+Environment = Literal["dev", "test", "uat", "prod"]
+
+
+class Settings(BaseModel):
+    """Frozen and strict; an unknown key is a spelling mistake, hence an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AzureSettings(Settings):
+    """The provider's own keys (``azure-native:…``): where, and on whose account."""
+
+    location: RegionName
+    subscription_id: Guid
+    tenant_id: Guid
+
+    @property
+    def geo_location(self) -> str | None:
+        """The paired region, where backups may go; none where there is none."""
+        return REGIONS[self.location].geo_backup_region
+
+
+class TagSettings(Settings):
+    """What the owner of the bill and the auditor ask of every resource."""
+
+    owner: TagText
+    cost_centre: TagText
+    data_classification: Literal["public", "internal", "confidential", "restricted"]
+
+
+class WorkloadSettings(Settings):
+    """The load that the stack is built for; it bounds storage and index, and feeds sizing."""
+
+    sessions: Positive
+    messages_per_session: Positive
+    facts: Positive
+
+
+class NetworkSettings(Settings):
+    """Addresses of the stack's own network; environments never overlap, so they can be peered."""
+
+    address_space: Cidr
+    endpoints_subnet: Cidr
+    """Private endpoints; Azure keeps 5 addresses of it."""
+
+
+class KeyRotationSettings(Settings):
+    """Life of one version of the key, in days.  Azure makes and adopts the next version itself."""
+
+    rotate_after_days: Annotated[int, Field(ge=7, le=730)]
+    notify_before_expiry_days: Annotated[int, Field(ge=7)]
+    expire_after_days: Annotated[int, Field(ge=28)]
+
+
+class ManagedKeyVault(Settings):
+    """A vault of the stack, with the key that encrypts the database."""
+
+    kind: Literal["managed"]
+    hsm_backed: bool
+    """The key never leaves a hardware security module (RSA-HSM instead of RSA)."""
+    soft_delete_retention_days: Annotated[int, Field(ge=7, le=90)]
+    """Fixed when the vault is made; the vault's name stays taken that long after a delete."""
+    key_rotation: KeyRotationSettings
+
+
+class KeyLocation(Settings):
+    """A key in a vault that is not ours."""
+
+    vault_id: VaultId
+    key_name: KeyName
+
+
+class ExistingKeyVault(Settings):
+    """The customer's vault and key.  Passwords are stored in it too.
+
+    It must have purge protection, Azure RBAC and the bypass for trusted services, without
+    which the database service cannot reach the key.
+    """
+
+    kind: Literal["existing"]
+    vault_id: VaultId
+    key_name: KeyName
+    geo_key: KeyLocation | None = None
+    """For geo-redundant backup: a key in a vault of the paired region."""
+
+
+KeyVaultSettings = Annotated[ManagedKeyVault | ExistingKeyVault, Field(discriminator="kind")]
+
+
+class PasswordSettings(Settings):
+    """Life of the machine passwords.
+
+    The expiry date of a secret is ``renewed_on + valid_days``: a date of the file, not of the
+    clock, so that a preview is the same today and tomorrow.  A later date renews every password.
+    """
+
+    renewed_on: Day
+    valid_days: Annotated[int, Field(ge=30, le=365)]
+
+
+class StorageSettings(Settings):
+    """The server's disk.  It never shrinks."""
+
+    size_gib: StorageGib
+    tier: Literal["P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50", "P60", "P70", "P80"]
+    """Performance tier: IOPS may be bought above what the size brings."""
+    auto_grow: bool
+    """Azure doubles the disk before it is full; the size here is then only the first one."""
+
+
+class BackupSettings(Settings):
+    """How far back the database can be restored, and from where."""
+
+    retention_days: Annotated[int, Field(ge=7, le=35)]
+    geo_redundant: bool
+    """A copy in the paired region, encrypted with a key there; fixed when the server is made."""
+
+
+class AvailabilitySettings(Settings):
+    """Standby server, in Azure's words."""
+
+    mode: Literal["Disabled", "SameZone", "ZoneRedundant"]
+    zone: Literal["1", "2", "3"]
+    standby_zone: Literal["1", "2", "3"] | None = None
+
+
+class MaintenanceSettings(Settings):
+    """The weekly hour (UTC) in which Azure may restart the server."""
+
+    day: Literal["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    start_hour: Annotated[int, Field(ge=0, le=23)]
+
+
+class EntraAdminSettings(Settings):
+    """Who administers the database with an Entra token: a group, so that people may change."""
+
+    object_id: Guid
+    name: TagText
+    type: Literal["group", "servicePrincipal", "user"]
+
+
+class ManagedPostgres(Settings):
+    """A Flexible Server of the stack."""
+
+    kind: Literal["managed"]
+    version: Literal[16, 17, 18]
+    sku: SkuName
+    storage: StorageSettings
+    backup: BackupSettings
+    high_availability: AvailabilitySettings
+    maintenance: MaintenanceSettings
+    admin_login: Login
+    entra_admin: EntraAdminSettings
+    built_in_pooler: bool
+    """Azure's PgBouncer on port 6432 of the server; no Burstable server has one."""
+    parameters: Parameters = Field(default_factory=dict)
+    """Server parameters beyond the baseline of the component; sizes are in KiB."""
+
+    @property
+    def size(self) -> Sku:
+        """What the SKU's name stands for."""
+        return SKUS[self.sku]
+
+
+class ExistingPostgres(Settings):
+    """The customer's server, on their premises or in another cloud, with pgvector installed.
+
+    The password of ``admin_login`` is the secret ``engram:postgresAdminPassword``.
+    """
+
+    kind: Literal["existing"]
+    host: HostName
+    port: Port
+    ca_file: FilePath
+    """The CA of the server's certificate: TLS is verified in full, or not used at all."""
+    admin_login: Login
+    user_connections: Positive
+    """How many connections that server leaves to us."""
+
+
+PostgresSettings = Annotated[ManagedPostgres | ExistingPostgres, Field(discriminator="kind")]
+
+
+class ApplicationPoolSettings(Settings):
+    """The pool inside each replica of the memory service."""
+
+    replicas: Positive
+    pool_size: Positive
+    max_overflow: Count
+    timeout_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    """How long a request may wait for a connection, here and in the pooler."""
+
+
+class PoolerSettings(Settings):
+    """PgBouncer."""
+
+    max_client_connections: Annotated[int, Field(ge=1, le=50_000)]
+    default_pool_size: Annotated[int, Field(ge=1, le=4_950)]
+    reserve_pool_size: Count
+
+
+class ConnectionSettings(Settings):
+    """Who opens how many connections; the sum must fit the server."""
+
+    application: ApplicationPoolSettings
+    pooler: PoolerSettings
+
+
+class HnswSettings(Settings):
+    """A graph: slow to build, quick and precise to ask.  https://github.com/pgvector/pgvector"""
+
+    method: Literal["hnsw"]
+    m: Annotated[int, Field(ge=2, le=100)]
+    ef_construction: Annotated[int, Field(ge=4, le=1000)]
+    ef_search: Annotated[int, Field(ge=1, le=1000)]
+
+
+class IvfflatSettings(Settings):
+    """Lists around centroids: quick to build, to be rebuilt as the data changes."""
+
+    method: Literal["ivfflat"]
+    lists: Annotated[int, Field(ge=1, le=32_768)]
+    probes: Annotated[int, Field(ge=1, le=32_768)]
+
+
+IndexSettings = Annotated[HnswSettings | IvfflatSettings, Field(discriminator="method")]
+
+
+class AutovacuumSettings(Settings):
+    """Options of the memory table: dead rows slow a vector index before they slow anything else."""
+
+    vacuum_scale_factor: Fraction
+    analyze_scale_factor: Fraction
+    vacuum_cost_delay_ms: Annotated[int, Field(ge=0, le=100)]
+
+
+class MemorySettings(Settings):
+    """The memory table.  Its dimension is fixed as soon as a row is in it."""
+
+    database: DatabaseName
+    dimensions: int
+    """Length of an embedding; 1536 is that of OpenAI's text-embedding-3-small."""
+    element_type: Literal["vector", "halfvec"]
+    """4 or 2 bytes an element."""
+    index: IndexSettings
+    autovacuum: AutovacuumSettings
+
+
+class StackSettings(Settings):
+    """Everything that makes one environment differ from another."""
+
+    environment: Environment
+    azure: AzureSettings
+    protected: bool
+    """Neither Pulumi nor Azure deletes what holds data or keys."""
+    log_retention_days: Annotated[int, Field(ge=30, le=730)]
+    grant_wait_seconds: Annotated[int, Field(ge=0, le=1800)]
+    """How long a role assignment takes to reach every part of Azure; minutes, by experience."""
+    tags: TagSettings
+    workload: WorkloadSettings
+    network: NetworkSettings
+    key_vault: KeyVaultSettings
+    passwords: PasswordSettings
+    postgres: PostgresSettings
+    connections: ConnectionSettings
+    memory: MemorySettings

@@ -1,0 +1,174 @@
+"""The vocabulary of a stack file: one alias a quantity, each with bounds and a remedy.
+
+pydantic says that a value is wrong; these say also what Azure allows and what to do.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from datetime import date
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from stacks.settings.catalogue import PARAMETERS, REGIONS, SKUS, STORAGE_TIERS
+
+RESERVED_LOGINS = frozenset(
+    {"azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public"}
+)
+"""Names that Azure keeps (BlockedUserName)."""
+
+
+def refusal(allowed: str, remedy: str) -> PydanticCustomError:
+    """Return the error of a value whose allowed form and remedy are known."""
+    return PydanticCustomError("setting", "{allowed}", {"allowed": allowed, "remedy": remedy})
+
+
+def _matching(pattern: str, allowed: str, remedy: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise refusal(allowed, remedy)
+        return value
+
+    return check
+
+
+def _sku(value: str) -> str:
+    if value not in SKUS:
+        close = difflib.get_close_matches(value, SKUS, n=1) or ["Standard_D4s_v3"]
+        raise refusal(
+            "Standard_B1ms to B20ms; Standard_D2 to D96 and Standard_E2 to E64"
+            " as s_v3, ds_v4, ds_v5, ads_v5",
+            f"choose a size that Flexible Server sells, e.g. {close[0]}",
+        )
+    return value
+
+
+def _region(value: str) -> str:
+    if value not in REGIONS:
+        plain = re.sub(r"[^a-z0-9]", "", value.lower())
+        close = difflib.get_close_matches(plain, REGIONS, n=1) or ["westeurope"]
+        raise refusal(
+            f"the programmatic name of one of {len(REGIONS)} regions of the public cloud",
+            f"did you mean {close[0]}?",
+        )
+    return value
+
+
+def _login(value: str) -> str:
+    if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) is None:
+        raise refusal(
+            "1 to 63 lower-case letters, digits and underscores, not starting with a digit",
+            "choose a name that SQL need not quote, e.g. engram_admin",
+        )
+    if value in RESERVED_LOGINS or value.startswith("pg_"):
+        raise refusal(
+            f"any name but {', '.join(sorted(RESERVED_LOGINS))} and those starting with pg_",
+            "choose a name that Azure does not keep for itself, e.g. engram_admin",
+        )
+    return value
+
+
+def _storage(value: int) -> int:
+    if value not in STORAGE_TIERS:
+        step = next((size for size in STORAGE_TIERS if size > value), max(STORAGE_TIERS))
+        raise refusal(
+            f"{', '.join(map(str, STORAGE_TIERS))} (sizes of Premium SSD)", f"choose {step}"
+        )
+    return value
+
+
+def _parameters(values: dict[str, int]) -> dict[str, int]:
+    for name, value in values.items():
+        if name not in PARAMETERS:
+            raise refusal(
+                f"{', '.join(PARAMETERS)}",
+                f"remove {name}: the component sets it, or Azure does not offer it for tuning",
+            )
+        low, high = PARAMETERS[name]
+        if not low <= value <= high:
+            raise refusal(f"{name} from {low} to {high}", f"bring {name} within the bounds")
+    return values
+
+
+Guid = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+            "a GUID, e.g. 8d2b8a6e-7c1f-4f0e-9a55-0c3f1c8e7b21",
+            "copy the id from the portal or `az account show`",
+        )
+    ),
+]
+RegionName = Annotated[str, AfterValidator(_region)]
+SkuName = Annotated[str, AfterValidator(_sku)]
+TagText = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"\S(.{0,254}\S)?", "1 to 256 characters", "say it in at most 256 characters")
+    ),
+]
+DatabaseName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z_][a-z0-9_]{0,62}",
+            "1 to 63 lower-case letters, digits and underscores, not starting with a digit",
+            "choose a name that SQL need not quote, e.g. memory",
+        )
+    ),
+]
+HostName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
+            "a lower-case DNS name with a domain",
+            "give the name in the server's certificate; an address cannot be verified",
+        )
+    ),
+]
+VaultId = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+"
+            r"/providers/Microsoft\.KeyVault/vaults/[A-Za-z][A-Za-z0-9-]{2,23}",
+            "/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.KeyVault/vaults/<name>",
+            "copy the id from `az keyvault show --query id`",
+        )
+    ),
+]
+KeyName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[A-Za-z0-9-]{1,127}",
+            "1 to 127 letters, digits and hyphens",
+            "give the key's name, not its URI",
+        )
+    ),
+]
+FilePath = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"\S.*\.(pem|crt|cer)",
+            "the path of a .pem, .crt or .cer file",
+            "point to the CA's certificate in PEM",
+        )
+    ),
+]
+Login = Annotated[str, AfterValidator(_login)]
+StorageGib = Annotated[int, AfterValidator(_storage)]
+Parameters = Annotated[dict[str, int], AfterValidator(_parameters)]
+Cidr = Annotated[IPv4Network, Field(strict=False)]
+Day = Annotated[date, Field(strict=False)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A scale factor of PostgreSQL: the share of a table that must change."""

@@ -1,0 +1,125 @@
+"""A whole installation in a folder of its own: the commands, the engine, the live database."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+from unittest import mock
+
+import psycopg
+from rich.console import Console
+
+from local.cloud.postgres import supervisor
+from local.commands.database import variables
+from local.engine import Engine
+from local.paths import OVERRIDE, Paths
+from local.toolchain import installer
+from local.toolchain.report import Report
+
+PROJECT = Path(__file__).parents[2]
+COMMAND_SECONDS = 280
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What a user has after a clone, beside and apart from what stands in the clone itself."""
+
+    folder: Path
+
+    @property
+    def paths(self) -> Paths:
+        """Its folders; toolchain and Python environment are the clone's."""
+        return Paths(project=PROJECT, local=self.folder)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "local", *arguments],
+            cwd=PROJECT,
+            env=os.environ | {OVERRIDE: str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end; success is the caller's to judge."""
+        with self.start(*arguments) as process:
+            try:
+                out, err = process.communicate(timeout=COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                out, err = process.communicate()
+                raise AssertionError(f"{arguments} took too long:\n{out}\n{err}") from None
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def succeed(self, command: str, stack: str = "dev", *flags: str) -> dict[str, Any]:
+        """Run a command that must succeed, and return its machine-readable answer."""
+        answer = self.run(command, "--stack", stack, "--json", *flags)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        document: dict[str, Any] = json.loads(answer.stdout)
+        return document
+
+    def engine(self, stack: str = "dev") -> Engine:
+        """Return the engine of a stack that is up, with its way to the servers."""
+        with mock.patch.dict(os.environ, {OVERRIDE: str(self.folder)}):
+            way = supervisor.start().environment
+        executable = installer.ensure(self.paths, Report(Console(quiet=True)))
+        return Engine(executable=executable, paths=self.paths, stack=stack, extra=way)
+
+    @contextmanager
+    def database(self, stack: str = "dev") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Connect as the administrator, as ``make psql`` does."""
+        engine = self.engine(stack)
+        way = variables(stack, engine.outputs(), engine.extra)
+        with psycopg.connect(
+            host=way["PGHOST"],
+            hostaddr=way["PGHOSTADDR"],
+            port=way["PGPORT"],
+            user=way["PGUSER"],
+            password=way["PGPASSWORD"],
+            dbname=way["PGDATABASE"],
+            sslmode="verify-full",
+            sslrootcert=way["PGSSLROOTCERT"],
+            autocommit=True,
+        ) as session:
+            yield session
+
+    def sql(self, statement: LiteralString, stack: str = "dev") -> list[tuple[Any, ...]]:
+        """Run a statement as the table's owner, in autocommit, as a person with psql would."""
+        with self.database(stack) as session:
+            session.execute("SET ROLE memory_migrator")
+            cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def processes(self) -> list[str]:
+        """Return the command lines of all processes that work in this installation's folders."""
+        places = (str(self.folder), str(self.paths.services))
+        return [line for line in command_lines() if any(place in line for place in places)]
+
+    def wait_until_quiet(self, seconds: float = 20) -> list[str]:
+        """Wait for processes to end; return those that did not."""
+        deadline = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+
+def command_lines() -> list[str]:
+    """Return the command line of every process of this machine, as ``ps`` shows it."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+        except OSError:
+            continue  # it ended meanwhile
+    return lines

@@ -1,0 +1,85 @@
+"""stacks/settings/loader.py: what the program does with the selected stack's configuration."""
+
+import json
+from collections.abc import Iterator
+
+import pulumi
+import pytest
+from pulumi.runtime import config as runtime_config
+from pulumi.runtime import set_all_config
+
+from stacks.platform import Platform
+from stacks.settings import load
+from tests.deployment import deploy
+from tests.stacks.files import changed, config_of
+from tests.stacks.test_bad_stack_files import EXISTING_POSTGRES
+
+PASSWORD = "canary-of-an-existing-server"
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_left() -> Iterator[None]:
+    yield
+    set_all_config({})
+
+
+def select(config: dict[str, object], secrets: dict[str, str] | None = None) -> None:
+    """Put a configuration where the engine would put it."""
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()}
+    set_all_config({**texts, **(secrets or {})}, list(secrets or {}))
+
+
+def load_dev() -> None:
+    Platform(load())
+
+
+def test_the_program_runs_from_the_engines_configuration() -> None:
+    select(config_of("dev"))
+    seen: list[str] = []
+    deployment = deploy(lambda: seen.append(Platform(load()).settings.environment), stack="dev")
+    assert seen == ["dev"]
+    assert deployment.one("azure-native:dbforpostgresql:Server")["sku"]["name"] == "Standard_B1ms"
+
+
+def test_a_wrong_file_ends_the_program_before_any_resource_and_without_a_traceback() -> None:
+    select(changed("dev", {"memory.dimensions": 0, "postgres.sku": "Standard_B9"}))
+    deployments = []
+
+    def program() -> None:
+        with pytest.raises(pulumi.RunError, match=r"2 mistakes:\n  memory.dimensions: found 0;"):
+            load_dev()
+
+    deployments.append(deploy(program, stack="dev"))
+    assert deployments[0].seen == {}
+
+
+def test_the_password_of_an_existing_server_stays_secret() -> None:
+    select(
+        changed("dev", {"postgres": EXISTING_POSTGRES}),
+        {"engram:postgresAdminPassword": PASSWORD},
+    )
+    deployment = deploy(load_dev, stack="dev")
+    schema = deployment.one("pulumi-python:dynamic/memory:VectorSchema")
+    assert PASSWORD in json.dumps(schema)
+    assert not [name for name, text in deployment.clear_texts() if PASSWORD in text]
+
+
+def test_an_unencrypted_password_is_refused() -> None:
+    select(
+        {
+            **changed("dev", {"postgres": EXISTING_POSTGRES}),
+            "engram:postgresAdminPassword": PASSWORD,
+        }
+    )
+
+    def program() -> None:
+        with pytest.raises(pulumi.RunError, match="an encrypted value") as caught:
+            load_dev()
+        assert PASSWORD not in str(caught.value)
+
+    assert deploy(program, stack="dev").seen == {}
+
+
+def test_the_engine_says_which_keys_are_secret() -> None:
+    select(config_of("dev"), {"engram:postgresAdminPassword": PASSWORD})
+    assert runtime_config.is_config_secret("engram:postgresAdminPassword")
