@@ -105,7 +105,7 @@ def settled(deployment: Mapping[str, Any], find: FindId) -> tuple[dict[str, Any]
     for operation in deployment.get("pending_operations") or []:
         resource, kind = operation["resource"], operation["type"]
         name = resource["urn"].rpartition("::")[2]
-        found = find(resource["urn"]) if kind == "creating" else None
+        found = find(resource["urn"])
         if kind != "creating":
             words.append(f"{name}: read what {kind} it came to")
         elif found is None or any(entry.get("id") == found for entry in resources):
