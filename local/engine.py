@@ -31,6 +31,8 @@ PULUMI_ENVIRONMENT = {
     # A plugin on PATH would win over the local cloud.
     "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    # Where the user keeps Python from writing bytecode, every run would compile the SDK anew.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 
 
