@@ -15,11 +15,9 @@ from importlib.metadata import version
 
 import grpc
 
-from local.cloud.azure import AzureProvider
 from local.cloud.protocol import provider_pb2_grpc
 from local.cloud.provider import Provider
 from local.cloud.random_types import RandomProvider
-from local.cloud.resources import TYPES
 from local.cloud.sdk import PACKAGES
 from local.cloud.servicer import Servicer
 from local.cloud.store import Store
@@ -38,6 +36,10 @@ def open_provider(package: str) -> Provider:
     if package == "random":
         return RandomProvider()
     if package == "azure-native":
+        # Only here: the random plugin of every run would otherwise pay for PostgreSQL's drivers.
+        from local.cloud.azure import AzureProvider  # noqa: PLC0415
+        from local.cloud.resources import TYPES  # noqa: PLC0415
+
         return AzureProvider(Store(Paths.current().cloud), TYPES)
     raise KeyError(package)
 

@@ -102,9 +102,17 @@ class Installation:
             return cursor.fetchall() if cursor.description else []
 
     def processes(self) -> list[str]:
-        """Return the command lines of all processes that work in this installation's folders."""
-        places = (str(self.folder), str(self.paths.services))
-        return [line for line in command_lines() if any(place in line for place in places)]
+        """Return the command lines of all processes that work for this installation.
+
+        Their folder is in their arguments or, for the engine, its plugins and the children
+        of a database server, in the environment that they inherited.
+        """
+        places = [str(place).encode() for place in (self.folder, self.paths.services)]
+        return [
+            line
+            for line, environment in running()
+            if any(place in line.encode() + environment for place in places)
+        ]
 
     def wait_until_quiet(self, seconds: float = 20) -> list[str]:
         """Wait for processes to end; return those that did not."""
@@ -114,12 +122,16 @@ class Installation:
         return left
 
 
-def command_lines() -> list[str]:
-    """Return the command line of every process of this machine, as ``ps`` shows it."""
-    lines = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+def running() -> list[tuple[str, bytes]]:
+    """Return command line and environment of every process of this machine but this one."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        if folder.name == str(os.getpid()):
+            continue
         try:
-            lines.append(file.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            environment = (folder / "environ").read_bytes()
         except OSError:
-            continue  # it ended meanwhile
-    return lines
+            continue  # it ended meanwhile, or is a stranger's
+        found.append((line.decode("utf-8", "replace"), environment))
+    return found

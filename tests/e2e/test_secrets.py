@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.installation import Installation, command_lines
+from tests.e2e.installation import Installation, running
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +28,7 @@ def watched_processes() -> Iterator[set[str]]:
 
     def watch() -> None:
         while not over.wait(0.01):
-            seen.update(command_lines())
+            seen.update(line for line, _ in running())
 
     thread = threading.Thread(target=watch)
     thread.start()
