@@ -7,16 +7,23 @@ VENV := .local/venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 READY := $(VENV)/.ready
+# Empty where the environment works; an upgrade of Python leaves one behind that does not.
+BROKEN := $(shell { test -e $(READY) && $(PY) -c "import uv"; } >/dev/null 2>&1 || echo yes)
+# Whether nothing can run that would have to be stopped: no environment, no cloud.
+IDLE := $(and $(BROKEN),$(if $(wildcard $(or $(ENGRAM_LOCAL),.local)/cloud),,yes))
 LOCKS := requirements-dev.txt local/toolchain/requirements-bootstrap.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh destroy psql status down clean test unit e2e check format bench lock docs
+.PHONY: help setup up preview refresh destroy restart psql status down clean test unit e2e check format bench lock docs FORCE
+
+export MYPY_CACHE_DIR := .local/cache/mypy
+export RUFF_CACHE_DIR := .local/cache/ruff
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "STACK=dev|test|uat|prod chooses the stack (dev); ARGS=--json answers for machines."
 
-$(READY): $(LOCKS)
+$(READY): $(LOCKS) $(and $(BROKEN),FORCE)
 	@$(PYTHON) local/toolchain/bootstrap.py
 
 setup: $(READY) ## Build and install the tools; every other target does so when needed.
@@ -34,17 +41,21 @@ refresh: $(READY) ## Compare the stack with what is there, and show the drift.
 destroy: $(READY) ## Remove the stack's resources; uat and prod are protected.
 	@$(PY) -m local destroy --stack $(STACK) $(ARGS)
 
+restart: $(READY) ## Restart the stack's server: static parameters take effect.
+	@$(PY) -m local restart --stack $(STACK) $(ARGS)
+
 psql: $(READY) ## Open the memory database of the stack.
 	@$(PY) -m local psql --stack $(STACK) $(ARGS)
 
 status: $(READY) ## Show stacks, servers and ports.
 	@$(PY) -m local status $(ARGS)
 
-down: $(READY) ## Stop what this clone started; data stays.
-	@$(PY) -m local down $(ARGS)
+# These two need no network: an environment that works serves, whatever the locks say by now.
+down: $(if $(IDLE),,$(and $(BROKEN),$(READY))) ## Stop what this clone started; data stays.
+	@$(if $(IDLE),:,$(PY) -m local down $(ARGS))
 
-clean: $(READY) ## Stop everything and remove all generated files.
-	@$(PY) -m local clean $(ARGS)
+clean: $(if $(IDLE),,$(and $(BROKEN),$(READY))) ## Stop everything and remove all generated files.
+	@$(if $(IDLE),$(if $(ENGRAM_LOCAL),:,rm -rf .local),$(PY) -m local clean $(ARGS))
 
 test: unit e2e ## Run all tests.
 
@@ -54,10 +65,11 @@ unit: $(READY) ## Run the tests that need no engine.
 e2e: setup ## Run the tests that run the real engine.
 	@$(PY) -m pytest -m "e2e and not azure" $(ARGS)
 
-check: $(READY) ## Check style and types.
+check: $(READY) ## Check style, types, imports between rooms and documentation.
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
+	@$(PY) -m pytest -q tests/test_doors.py tests/test_docs.py tests/test_reference.py
 
 format: $(READY) ## Format the code.
 	@$(PY) -m ruff format .

@@ -16,14 +16,14 @@ from psycopg.conninfo import make_conninfo
 from bench.errors import BenchError
 from bench.measure import Contender, Suite
 from bench.place import variables
-from bench.server import DATABASE, Server
+from bench.server import Server
 from local.paths import Paths
 from memory.schema import runner
 from memory.schema.catalog import SNAPSHOT
 from memory.schema.lock import LOCK_KEY
 from memory.schema.model import DesiredSchema, Purpose, memory_schema
 from memory.schema.passwords import verifier
-from memory.schema.plan import empty_catalog, plan
+from memory.schema.plan import plan
 from memory.schema.render import as_sql
 from memory.schema.steps import Plan, Step
 
@@ -57,7 +57,8 @@ class Bench:
 
     def script_of_first_apply(self) -> str:
         """Return what the engine does to an empty database, with verifiers for passwords."""
-        todo = plan(empty_catalog(DATABASE), self.desired)
+        endpoint = self.server.endpoint()
+        todo = plan(runner.inspect(endpoint, self.desired), self.desired)
         with self.server.session("postgres") as session:
             verifiers: dict[str | None, str] = {
                 role.purpose: verifier(session, role.name, self.passwords[role.purpose])

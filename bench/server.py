@@ -37,7 +37,7 @@ class Server:
         way = dict(fleet.start_router().environment)
         settings = {
             **defaults(computed_defaults(memory_gib=4, storage_gib=32)),
-            "azure.extensions": "vector",
+            "azure.extensions": "vector,pg_stat_statements",
         }
         process, password = fleet.server(NAME), secrets.token_urlsafe()
         process.create(fleet.authority, secrets.token_hex(32), settings)

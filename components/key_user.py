@@ -48,7 +48,9 @@ class KeyUser(pulumi.ComponentResource):
             resource_name_=azure_name(Kind.IDENTITY, name),
             location=args.placement.location,
             tags=args.placement.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A preview of an update does not know the principal, and would replace the grant:
+            # tags are not worth it.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["tags"]),
         )
 
     def _grant(

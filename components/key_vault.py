@@ -4,10 +4,11 @@ A key that is lost is a database that is lost, so everything here can be recover
 by Azure's rules as well as by ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_azure_native import keyvault
+from pulumi_azure_native import keyvault, monitor
 
 from components.diagnostics import send_logs
 from components.lock import forbid_delete
@@ -28,7 +29,6 @@ KEY_BITS = 3072
 class VaultReference:
     """A vault, whoever made it."""
 
-    id: pulumi.Input[str]
     name: pulumi.Input[str]
     uri: pulumi.Input[str]
     resource_group_name: pulumi.Input[str]
@@ -48,10 +48,10 @@ class KeyReference:
 def existing_key(vault_id: str, key_name: str) -> tuple[VaultReference, KeyReference]:
     """Refer to a customer's vault and key by the vault's ARM id; nothing is declared."""
     _, _, _, _, group, *_, name = vault_id.split("/")
-    uri = f"https://{name.lower()}.vault.azure.net/"
+    uri = _vault_uri(name)
     return (
-        VaultReference(id=vault_id, name=name, uri=uri, resource_group_name=group),
-        KeyReference(id=f"{vault_id}/keys/{key_name}", name=key_name, uri=f"{uri}keys/{key_name}"),
+        VaultReference(name=name, uri=uri, resource_group_name=group),
+        KeyReference(id=f"{vault_id}/keys/{key_name}", name=key_name, uri=_key_uri(uri, key_name)),
     )
 
 
@@ -89,17 +89,31 @@ class KeyVault(pulumi.ComponentResource):
         self, name: str, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("engram:azure:KeyVault", name, {}, opts)
-        vault = self._vault(name, args)
-        key = self._key(name, args, vault)
-        self._endpoint(name, args, vault)
-        self._diagnostics(name, args, vault)
-        if args.protected:
-            self._lock(name, vault)
-        self.resource: pulumi.Resource = vault
-        """What goes when the vault goes: the keys and secrets in it."""
-        self.vault = _vault_reference(args, vault)
-        self.key = KeyReference(id=key.id, name=key.name, uri=key.key_uri)
-        self.register_outputs({"vault_id": vault.id, "key_uri": key.key_uri})
+        self._name = name
+        self.resource = self._vault(name, args)
+        """With it go the keys and secrets in it."""
+        key = self._key(name, args, self.resource)
+        self._contents = [
+            key,
+            self._endpoint(name, args, self.resource),
+            self._diagnostics(name, args, self.resource),
+        ]
+        self.vault = _vault_reference(args, self.resource)
+        self.key = _key_reference(key, self.resource)
+        self.register_outputs({"vault_id": self.resource.id, "key_uri": self.key.uri})
+
+    def lock(self, *, after: Sequence[pulumi.Resource]) -> None:
+        """Forbid the vault's deletion.
+
+        A lock covers whatever is below the vault, other people's grants on its key included.
+        What is made there is given as ``after``: it is deleted only when the lock is gone, or
+        Azure refuses (ScopeLocked).
+        """
+        forbid_delete(
+            f"{self._name}-vault-lock",
+            self.resource.id,
+            pulumi.ResourceOptions(parent=self, depends_on=[*self._contents, *after]),
+        )
 
     def _vault(self, name: str, args: KeyVaultArgs) -> keyvault.Vault:
         return keyvault.Vault(
@@ -143,9 +157,17 @@ class KeyVault(pulumi.ComponentResource):
                 rotation_policy=_rotation_policy(args.rotation),
             ),
             tags=args.placement.tags,
-            # A key is deleted on the vault's data plane, which only its network reaches; with
-            # the vault it goes, and comes back, in one piece.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protected, deleted_with=vault),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protected,
+                # Azure Resource Manager makes a key and never changes one: any later write fails
+                # with KeyCreationParametersDidNotMatchExistingKey.
+                # https://github.com/Azure/bicep/issues/8283
+                ignore_changes=["tags", "properties"],
+                # A key is deleted on the vault's data plane, which only its network reaches;
+                # with the vault it goes, and comes back, in one piece.
+                deleted_with=vault,
+            ),
         )
 
     def _endpoint(self, name: str, args: KeyVaultArgs, vault: keyvault.Vault) -> PrivateEndpoint:
@@ -157,26 +179,40 @@ class KeyVault(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _diagnostics(self, name: str, args: KeyVaultArgs, vault: keyvault.Vault) -> None:
-        send_logs(
+    def _diagnostics(
+        self, name: str, args: KeyVaultArgs, vault: keyvault.Vault
+    ) -> monitor.DiagnosticSetting:
+        return send_logs(
             f"{name}-vault-logs",
             of=vault.id,
             to=args.workspace_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _lock(self, name: str, vault: keyvault.Vault) -> None:
-        forbid_delete(f"{name}-vault-lock", vault.id, pulumi.ResourceOptions(parent=self))
-
 
 def _vault_reference(args: KeyVaultArgs, vault: keyvault.Vault) -> VaultReference:
     return VaultReference(
-        id=vault.id,
         name=vault.name,
         # Not the output vaultUri, which a preview of any change to the vault would not know.
-        uri=vault.name.apply(lambda name: f"https://{name}.vault.azure.net/"),
+        uri=vault.name.apply(_vault_uri),
         resource_group_name=args.placement.resource_group_name,
     )
+
+
+def _key_reference(key: keyvault.Key, vault: keyvault.Vault) -> KeyReference:
+    # Not the output keyUri, for the same reason.
+    uri = pulumi.Output.all(vault.name, key.name).apply(
+        lambda names: _key_uri(_vault_uri(names[0]), names[1])
+    )
+    return KeyReference(id=key.id, name=key.name, uri=uri)
+
+
+def _vault_uri(vault_name: str) -> str:
+    return f"https://{vault_name.lower()}.vault.azure.net/"
+
+
+def _key_uri(vault_uri: str, key_name: str) -> str:
+    return f"{vault_uri}keys/{key_name}"
 
 
 def _rotation_policy(rotation: KeyRotation) -> keyvault.RotationPolicyArgs:

@@ -31,26 +31,33 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """A network in which the given services, and nothing else, can be reached."""
 
-    subnet_id: pulumi.Output[str]
+    entrances: dict[PrivateService, Entrance]
 
     def __init__(
         self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("engram:azure:Network", name, {}, opts)
-        self._placement = args.placement
         vnet = self._vnet(name, args)
         group = self._security_group(name, args)
-        self.subnet_id = self._subnet(name, args, vnet, group).id
-        self._zones = {service: self._zone(name, service) for service in args.ports}
-        links = [self._link(name, service, vnet) for service in args.ports]
-        self.links: list[pulumi.Resource] = list(links)
-        """A name resolves in the network only when its zone is linked."""
-        self.register_outputs({"subnet_id": self.subnet_id})
+        subnet = self._subnet(name, args, vnet, group)
+        self.entrances = {
+            service: self._entrance(name, args, service, vnet, subnet) for service in args.ports
+        }
+        self.register_outputs({"subnet_id": subnet.id})
 
-    def entrance(self, service: PrivateService) -> Entrance:
-        """Return where this service may be given an address."""
-        zone = self._zones[service]
-        return Entrance(placement=self._placement, subnet_id=self.subnet_id, zone_id=zone.id)
+    def _entrance(
+        self,
+        name: str,
+        args: NetworkArgs,
+        service: PrivateService,
+        vnet: network.VirtualNetwork,
+        subnet: network.Subnet,
+    ) -> Entrance:
+        zone = self._zone(name, args, service)
+        link = self._link(name, args, service, zone, vnet)
+        return Entrance(
+            placement=args.placement, subnet_id=subnet.id, zone_id=zone.id, links=[link]
+        )
 
     def _vnet(self, name: str, args: NetworkArgs) -> network.VirtualNetwork:
         return network.VirtualNetwork(
@@ -96,28 +103,35 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _zone(self, name: str, service: PrivateService) -> privatedns.PrivateZone:
+    def _zone(
+        self, name: str, args: NetworkArgs, service: PrivateService
+    ) -> privatedns.PrivateZone:
         return privatedns.PrivateZone(
             f"{name}-{_label(service)}-zone",
-            resource_group_name=self._placement.resource_group_name,
+            resource_group_name=args.placement.resource_group_name,
             private_zone_name=service.zone,
             location="Global",
-            tags=self._placement.tags,
+            tags=args.placement.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _link(
-        self, name: str, service: PrivateService, vnet: network.VirtualNetwork
+        self,
+        name: str,
+        args: NetworkArgs,
+        service: PrivateService,
+        zone: privatedns.PrivateZone,
+        vnet: network.VirtualNetwork,
     ) -> privatedns.VirtualNetworkLink:
         return privatedns.VirtualNetworkLink(
             f"{name}-{_label(service)}-link",
-            resource_group_name=self._placement.resource_group_name,
-            private_zone_name=self._zones[service].name,
+            resource_group_name=args.placement.resource_group_name,
+            private_zone_name=zone.name,
             virtual_network_link_name=azure_name(Kind.ZONE_LINK, name),
             location="Global",
             registration_enabled=False,
             virtual_network=privatedns.SubResourceArgs(id=vnet.id),
-            tags=self._placement.tags,
+            tags=args.placement.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 

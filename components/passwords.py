@@ -25,6 +25,8 @@ class PasswordsArgs:
     vault: VaultReference
     vault_resource: pulumi.Resource | None
     """The vault, where it is ours: with it, its secrets go."""
+    suffix: pulumi.Input[str]
+    """Tells our secrets apart from those of other stacks, and from soft-deleted ones of ours."""
     logins: Iterable[str]
     renewed_on: date
     """Another date makes other passwords."""
@@ -58,17 +60,19 @@ class Passwords(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["result"]),
         )
         password: pulumi.Output[str] = pulumi.Output.secret(generated.result)
-        self._secret(label, login, password, args)
+        self._secret(name, label, login, password, args)
         return password
 
     def _secret(
-        self, label: str, login: str, password: pulumi.Output[str], args: PasswordsArgs
+        self, name: str, label: str, login: str, password: pulumi.Output[str], args: PasswordsArgs
     ) -> keyvault.Secret:
         return keyvault.Secret(
             f"{label}-secret",
             resource_group_name=args.vault.resource_group_name,
             vault_name=args.vault.name,
-            secret_name=f"postgres-{login.replace('_', '-')}",
+            secret_name=pulumi.Output.from_input(args.suffix).apply(
+                lambda suffix: secret_name(name, suffix, login)
+            ),
             properties=keyvault.SecretPropertiesArgs(
                 value=password,
                 content_type=f"PostgreSQL password of {login}",
@@ -83,6 +87,11 @@ class Passwords(pulumi.ComponentResource):
                 deleted_with=args.vault_resource,
             ),
         )
+
+
+def secret_name(stack: str, suffix: str, login: str) -> str:
+    """Return where a password is kept; a vault may be shared by many stacks."""
+    return f"{stack}-{suffix}-{login.replace('_', '-')}"
 
 
 def expiry(renewed_on: date, valid_days: int) -> int:

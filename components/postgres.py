@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import dbforpostgresql as pg
+from pulumi_azure_native import monitor
 
 from components.diagnostics import send_logs
 from components.lock import forbid_delete
+from components.maintenance import MaintenanceWindow
 from components.naming import Kind, unique_name
 from components.placement import Placement
 from components.private_endpoint import (
@@ -60,7 +62,7 @@ class PostgresArgs:
     backup: pg.BackupArgs
     high_availability: pg.HighAvailabilityArgs
     availability_zone: str
-    maintenance_window: pg.MaintenanceWindowArgs
+    maintenance: MaintenanceWindow
     admin_login: str
     admin_password: pulumi.Input[str]
     entra_admin: EntraAdmin
@@ -90,9 +92,10 @@ class Postgres(pulumi.ComponentResource):
         last = self._databases(name, args, server, after=last)
         last = self._entra_admin(name, args, server, after=last)
         last = self._endpoint(name, args, server, after=last)
-        self._diagnostics(name, args, server)
+        logs = self._diagnostics(name, args, server)
         if args.protected:
-            self._lock(name, server, after=last)
+            self._lock(name, server, after=[last, logs])
+        args.maintenance.report(server)
         self.server_id = server.id
         self.name = server.name
         # Not the output fullyQualifiedDomainName, which a preview of any change to the server
@@ -117,7 +120,7 @@ class Postgres(pulumi.ComponentResource):
             backup=args.backup,
             high_availability=args.high_availability,
             availability_zone=args.availability_zone,
-            maintenance_window=args.maintenance_window,
+            maintenance_window=args.maintenance.args(),
             administrator_login=args.admin_login,
             administrator_login_password=pulumi.Output.secret(args.admin_password),
             auth_config=_authentication(args),
@@ -174,6 +177,8 @@ class Postgres(pulumi.ComponentResource):
     def _entra_admin(
         self, name: str, args: PostgresArgs, server: pg.Server, *, after: pulumi.Resource
     ) -> pulumi.Resource:
+        # Another administrator replaces this one.  A locked server keeps the old one (ScopeLocked)
+        # until somebody lifts the lock, and says so; to leave it there silently would be worse.
         return pg.AdministratorsMicrosoftEntra(
             f"{name}-entra-admin",
             resource_group_name=args.placement.resource_group_name,
@@ -200,19 +205,21 @@ class Postgres(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _diagnostics(self, name: str, args: PostgresArgs, server: pg.Server) -> None:
-        send_logs(
+    def _diagnostics(
+        self, name: str, args: PostgresArgs, server: pg.Server
+    ) -> monitor.DiagnosticSetting:
+        return send_logs(
             f"{name}-server-logs",
             of=server.id,
             to=args.workspace_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _lock(self, name: str, server: pg.Server, *, after: pulumi.Resource) -> None:
+    def _lock(self, name: str, server: pg.Server, *, after: Sequence[pulumi.Resource]) -> None:
         forbid_delete(
             f"{name}-server-lock",
             server.id,
-            pulumi.ResourceOptions(parent=self, depends_on=[after]),
+            pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
 
     def _below(
@@ -255,9 +262,18 @@ def _data_encryption(args: PostgresArgs) -> pg.DataEncryptionArgs:
 
 
 def _not_ours(args: PostgresArgs) -> list[str]:
-    """Return what Azure changes by itself: zones swap in a fail-over, and disks grow."""
-    zones = ["availabilityZone", "highAvailability.standbyAvailabilityZone"]
-    return [*zones, "storage.storageSizeGB"] if args.auto_grow else zones
+    """Return what Azure changes by itself.
+
+    Zones swap in a fail-over, disks grow and speed up, and the status of a key is an input only by
+    the provider's account: it would show as drift from the day that a key was out of reach.
+    """
+    always = [
+        "availabilityZone",
+        "highAvailability.standbyAvailabilityZone",
+        "dataEncryption.primaryEncryptionKeyStatus",
+        "dataEncryption.geoBackupEncryptionKeyStatus",
+    ]
+    return [*always, "storage.storageSizeGB", "storage.tier"] if args.auto_grow else always
 
 
 def _report_restart(server: pg.Server, static: Mapping[str, pg.Configuration]) -> None:
@@ -267,7 +283,7 @@ def _report_restart(server: pg.Server, static: Mapping[str, pg.Configuration]) -
         waiting = [name for name, waits in zip(static, pending, strict=True) if waits]
         if waiting:
             pulumi.log.warn(
-                f"{', '.join(waiting)}: in effect after the next restart"
+                f"{', '.join(waiting)}: as of the last refresh, in effect after the next restart"
                 " (az postgres flexible-server restart); nothing restarts the server by itself",
                 resource=server,
             )

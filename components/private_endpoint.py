@@ -32,6 +32,8 @@ class Entrance:
     placement: Placement
     subnet_id: pulumi.Input[str]
     zone_id: pulumi.Input[str]
+    links: Sequence[pulumi.Resource] = ()
+    """What makes the zone known in the network; a customer's own zone is linked already."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,7 +149,7 @@ class VectorSchema(dynamic.Resource, module="memory", name="VectorSchema"):
     """Names of the PostgreSQL roles by purpose."""
     extension_version: pulumi.Output[str]
     unexpected: pulumi.Output[list[str]]
-    """What was found that nobody declared; it is left alone."""
+    """What was found that nobody declared, or that only the server's owner can change."""
     state: pulumi.Output[dict[str, Any]]
     """The managed part of the catalog, as last read."""
 

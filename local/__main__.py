@@ -7,10 +7,21 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from local.commands import clean, destroy, down, preview, psql, refresh, setup, status, up
+from local.commands import (
+    clean,
+    destroy,
+    down,
+    preview,
+    psql,
+    refresh,
+    restart,
+    setup,
+    status,
+    up,
+)
+from local.commands.failures import FAILURES, in_words
 from local.commands.session import STACKS, Session
 from local.engine import FOREIGN
-from local.errors import LocalError
 from local.paths import Paths
 
 COMMANDS = {
@@ -19,6 +30,7 @@ COMMANDS = {
     "preview": preview,
     "refresh": refresh,
     "destroy": destroy,
+    "restart": restart,
     "psql": psql,
     "status": status,
     "down": down,
@@ -56,15 +68,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         as_json=chosen.json,
     )
     try:
+        session.paths.claim()
         code: int = COMMANDS[chosen.command].run(session, chosen)
-    except LocalError as error:
-        if chosen.json:
-            session.answer({"error": str(error)})
-        else:
-            sys.stderr.write(f"{error}\n")
-        return 1
+    except FAILURES as error:
+        return _fail(session, in_words(error), 1)
     except KeyboardInterrupt:
-        return 130
+        return _fail(session, "interrupted; run the command again, it goes on from here", 130)
+    return code
+
+
+def _fail(session: Session, words: str, code: int) -> int:
+    if session.as_json:
+        session.answer({"error": words})
+    else:
+        sys.stderr.write(f"{words}\n")
     return code
 
 

@@ -17,13 +17,17 @@ from typing import Any, TextIO
 import yaml
 
 from local.errors import LocalError
+from local.files import create_once, write_atomically
 from local.paths import OVERRIDE, Paths
+from local.process import communicate
 
 UNATTENDED = ("--yes", "--skip-preview", "--skip-plugin-pre-install")
 """How every command that changes something runs: at once, with the plugins that are there."""
 
 FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "PG")
 """Variables of the user that could redirect the engine, a provider or libpq."""
+
+LOOPBACK = ("127.0.0.1", "localhost")
 
 PULUMI_ENVIRONMENT = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -89,9 +93,12 @@ class Engine:
             **PULUMI_ENVIRONMENT,
             "PATH": path,
             "PULUMI_HOME": str(self.paths.pulumi_home),
-            "PULUMI_BACKEND_URL": self.paths.state.absolute().as_uri(),
+            # The files of metadata beside each state are not written atomically, and nobody
+            # needs them: an engine that is killed over one could not read its state again.
+            "PULUMI_BACKEND_URL": f"{self.paths.state.absolute().as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.paths.passphrase),
             OVERRIDE: str(self.paths.local),
+            "no_grpc_proxy": not_proxied(inherited),
             **self.extra,
         }
 
@@ -101,19 +108,20 @@ class Engine:
         """Run the engine in the program's folder; its output is shown unless captured.
 
         ``given`` is its whole input, so that it never waits for a person. A failure is the
-        caller's to judge by the return code.
+        caller's to judge by the return code; at Ctrl-C it saves its state before we end.
         """
-        return subprocess.run(
+        with subprocess.Popen(
             [self.executable, *arguments],
             cwd=self.folder,
             env=self.environment(),
-            input=given,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if capture else self.output,
             stderr=subprocess.PIPE if capture else None,
             pass_fds=self.inherited,
             text=True,
-            check=False,
-        )
+        ) as process:
+            out, err = communicate(process, given)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def on_stack(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command of the engine on this stack with its configuration."""
@@ -128,7 +136,7 @@ class Engine:
         Raises ``LocalError`` where the stack has no file, or the engine refuses it.
         """
         self.paths.state.mkdir(parents=True, exist_ok=True)
-        _write_passphrase(self.paths.passphrase)
+        create_once(self.paths.passphrase, secrets.token_urlsafe(32))
         self._copy_config()
         if not self.state_file.exists():
             self._create_stack()
@@ -168,11 +176,10 @@ class Engine:
             raise LocalError(
                 f"stack {self.stack!r} has no file {tracked.name}; stacks here: {', '.join(known)}"
             )
-        self.paths.config.mkdir(parents=True, exist_ok=True)
         old = self.config_file.read_text(encoding="utf-8") if self.config_file.exists() else ""
         text = localised(tracked.read_text(encoding="utf-8"), self._salt() or salt_of(old))
         if text != old:
-            _write_atomically(self.config_file, text)
+            write_atomically(self.config_file, text)
 
     def _salt(self) -> str | None:
         """The salt that the state was encrypted with; the copy may have been lost."""
@@ -183,7 +190,7 @@ class Engine:
     def _create_stack(self) -> None:
         """Create the stack from the folder of copies, where the engine may write its salt."""
         project_file = (self.folder / "Pulumi.yaml").read_text(encoding="utf-8")
-        _write_atomically(self.paths.config / "Pulumi.yaml", project_file)
+        write_atomically(self.paths.config / "Pulumi.yaml", project_file)
         answer = self.run(["-C", str(self.paths.config), "stack", "init", self.stack], capture=True)
         if answer.returncode:
             raise LocalError(f"the engine cannot create stack {self.stack}:\n{answer.stderr}")
@@ -209,23 +216,12 @@ def salt_of(config: str) -> str | None:
     return None
 
 
-def _write_passphrase(path: Path) -> None:
-    """Invent a passphrase once; a second process finds the first one's."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-    try:
-        path.hardlink_to(temporary)  # unlike a rename, it never replaces another's
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+def not_proxied(environment: Mapping[str, str]) -> str:
+    """Return the hosts that gRPC reaches directly: the user's, and this machine.
 
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)
+    Engine and plugins talk over loopback, and gRPC would send even that to a proxy.  Its
+    own variable hides the general one, whose hosts are therefore repeated.
+    """
+    names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+    theirs = next((environment[name] for name in names if environment.get(name)), "")
+    return ",".join(filter(None, [theirs, *LOOPBACK]))

@@ -7,3 +7,7 @@ class LocalError(Exception):
     The text says what was found, what is allowed and what to do, and is shown
     as it is: a user never needs the traceback.
     """
+
+
+class BusyError(LocalError):
+    """Another command is at work on the stack."""

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from local.errors import LocalError
+from local.files import write_atomically
+
 OVERRIDE = "ENGRAM_LOCAL"
+ROOTS_DATA = Path("/var/lib")
+ROOTS_CACHE = Path("/var/cache/engram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,23 @@ class Paths:
         project = Path(__file__).resolve().parents[1]
         override = os.environ.get(OVERRIDE)
         return cls(project=project, local=Path(override).absolute() if override else _own(project))
+
+    def claim(self) -> None:
+        """Mark the folder as ours at first use, and decide where services lie.
+
+        Raises ``LocalError`` where somebody else's files are in it: ``clean`` would
+        remove them.
+        """
+        if self._services_at.exists():
+            return
+        moved = self.local != _own(self.project)
+        if moved and self.local.exists() and any(self.local.iterdir()):
+            raise LocalError(
+                f"{OVERRIDE}: {self.local} holds files that are not ours, and `clean` would remove "
+                f"them; let {OVERRIDE} name an empty folder or one that does not exist."
+            )
+        self.local.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._services_at, str(self._choose_services()))
 
     @property
     def venv(self) -> Path:
@@ -82,13 +104,15 @@ class Paths:
         """Data of servers that run as an unprivileged user when we are root.
 
         A parent of the clone that only root may enter (a home of mode 0700) would
-        lock that user out; then the data lies in ``/var/tmp``, under a name that
-        belongs to this folder alone.
+        lock that user out; then the data lies where a system keeps data, under a name
+        that belongs to this folder alone. What ``claim`` chose holds for as long as
+        the folder stays where it is, whatever becomes of anybody's modes.
         """
-        if os.geteuid() != 0 or _open_to_others(self.local):
-            return self.local / "services"
-        digest = hashlib.sha256(str(self.local).encode()).hexdigest()[:12]
-        return Path("/var/tmp") / f"engram-{digest}"  # noqa: S108 - must outlive a reboot
+        try:
+            chosen = Path(self._services_at.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return self._choose_services()
+        return chosen if chosen in self._service_folders else self._choose_services()
 
     @property
     def cache(self) -> Path:
@@ -96,13 +120,32 @@ class Paths:
         base = os.environ.get("XDG_CACHE_HOME")
         return (Path(base) if base else Path.home() / ".cache") / "engram"
 
+    @property
+    def service_cache(self) -> Path:
+        """The part of the cache that the services' unprivileged user must be able to enter."""
+        return self.cache if _open_to_services(self.cache) else ROOTS_CACHE
+
+    @property
+    def _services_at(self) -> Path:
+        return self.local / "services-at"
+
+    @property
+    def _service_folders(self) -> tuple[Path, Path]:
+        """The usual place, and the one for a root whose folders are closed."""
+        digest = hashlib.sha256(str(self.local).encode()).hexdigest()[:12]
+        return self.local / "services", ROOTS_DATA / f"engram-{digest}"
+
+    def _choose_services(self) -> Path:
+        inside, outside = self._service_folders
+        return inside if _open_to_services(self.local) else outside
+
 
 def _own(project: Path) -> Path:
     return project / ".local"
 
 
-def _open_to_others(folder: Path) -> bool:
-    """Tell whether another user can enter every existing folder on the way."""
-    return all(
+def _open_to_services(folder: Path) -> bool:
+    """Tell whether the services' user, another one than root, can enter all that is there."""
+    return os.geteuid() != 0 or all(
         path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents) if path.exists()
     )

@@ -1,11 +1,14 @@
 """Processes of this machine: who lives, and who must not outlive whom."""
 
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 POLL_SECONDS = 0.5
+GRACE_SECONDS = 5.0
+"""How long a program that was told twice to stop has for it."""
 
 
 def exit_with_parent() -> None:
@@ -54,3 +57,27 @@ def command_of(pid: int) -> str | None:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return None
+
+
+def communicate(process: "subprocess.Popen[str]", given: str) -> tuple[str | None, str | None]:
+    """Give a program its input and return its output, letting Ctrl-C be its own to handle.
+
+    The terminal sends the signal to it as well, and it may have a state to save: at the
+    first we wait for as long as it takes, at the second for some seconds. Raises
+    ``KeyboardInterrupt`` once it has ended.
+    """
+    try:
+        return process.communicate(given)
+    except KeyboardInterrupt:
+        try:
+            process.communicate()
+        except KeyboardInterrupt:
+            _end(process)
+        raise
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    try:
+        process.wait(timeout=GRACE_SECONDS)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.kill()

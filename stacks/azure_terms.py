@@ -5,13 +5,12 @@ Translation only; nothing is decided and nothing is declared here.
 
 from pulumi_azure_native import dbforpostgresql as pg
 
+from components.maintenance import MaintenanceWindow
 from components.postgres import EntraAdmin
 from components.server_parameters import BASELINE, Pooler
 from stacks.settings.model import ManagedPostgres, StackSettings
 
 PRODUCT = "engram"
-DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-"""Azure counts the days of the week from Sunday."""
 
 
 def tags(settings: StackSettings) -> dict[str, str]:
@@ -60,14 +59,10 @@ def high_availability(server: ManagedPostgres) -> pg.HighAvailabilityArgs:
     )
 
 
-def maintenance(server: ManagedPostgres) -> pg.MaintenanceWindowArgs:
+def maintenance(server: ManagedPostgres) -> MaintenanceWindow:
     """Return the weekly hour of maintenance."""
-    return pg.MaintenanceWindowArgs(
-        custom_window="Enabled",
-        day_of_week=DAYS.index(server.maintenance.day),
-        start_hour=server.maintenance.start_hour,
-        start_minute=0,
-    )
+    window = server.maintenance
+    return MaintenanceWindow(day=window.day, start_hour=window.start_hour)
 
 
 def entra_admin(server: ManagedPostgres) -> EntraAdmin:

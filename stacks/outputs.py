@@ -67,6 +67,9 @@ class StackOutputs(TypedDict):
     encryption_key: EncryptionKeyOutput
     postgres: PostgresOutput
     postgres_admin_password: pulumi.Output[str]
+    """Secret: shown by ``pulumi stack output --show-secrets`` only."""
+    passwords_expire_on: str
+    """ISO date on which the secrets of the vault expire; a later ``renewed_on`` makes new ones."""
     databases: list[str]
     memory: MemoryOutput
 
@@ -94,6 +97,7 @@ def outputs(platform: Platform) -> StackOutputs:
             sku=server.sku,
         ),
         postgres_admin_password=pulumi.Output.secret(server.admin_password),
+        passwords_expire_on=platform.settings.passwords.expire_on.isoformat(),
         databases=[ZEP_DATABASE, platform.settings.memory.database],
         memory=_memory(platform),
     )

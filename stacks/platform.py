@@ -23,13 +23,19 @@ from components.network import Network, NetworkArgs
 from components.passwords import Passwords, PasswordsArgs
 from components.placement import Placement
 from components.postgres import PORT, Encryption, Postgres, PostgresArgs
-from components.private_endpoint import PrivateService
+from components.private_endpoint import Entrance, PrivateService
 from components.vector_schema import VectorSchema, VectorSchemaArgs
 from memory.schema.model import DesiredSchema
 from stacks import azure_terms
 from stacks.memory_terms import desired_schema
 from stacks.settings import Configuration
-from stacks.settings.model import ExistingPostgres, ManagedKeyVault, ManagedPostgres
+from stacks.settings.model import (
+    ExistingNetwork,
+    ExistingPostgres,
+    ManagedKeyVault,
+    ManagedNetwork,
+    ManagedPostgres,
+)
 
 ZEP_DATABASE = "zep"
 """Zep's own: it migrates and vacuums all of it."""
@@ -42,7 +48,8 @@ class Vault:
 
     vault: VaultReference
     key: KeyReference
-    resource: pulumi.Resource | None
+    made: KeyVault | None
+    """The vault, where it is ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +79,15 @@ class Platform:
         self.name = f"{azure_terms.PRODUCT}-{self.settings.environment}"
         self.desired: DesiredSchema = desired_schema(self.settings.memory)
         self.foundation = self._foundation()
-        self.network = self._network()
+        self.entrances = self._entrances()
+        self._key_users: list[KeyUser] = []
+        self._made_vaults: list[KeyVault] = []
         self.vault = self._vault()
         self.passwords = self._passwords()
         self.server = self._server(configuration)
         self.schema = self._schema()
+        if self.settings.protected:
+            self._lock_vaults()
 
     def _placement(self, location: str | None = None) -> Placement:
         return Placement(
@@ -96,7 +107,17 @@ class Platform:
             ),
         )
 
-    def _network(self) -> Network:
+    def _entrances(self) -> dict[PrivateService, Entrance]:
+        """Return where our services get an address; without one, there is no network."""
+        ports = self._ports()
+        network = self.settings.network
+        if not ports:
+            return {}
+        if isinstance(network, ManagedNetwork):
+            return self._managed_network(network, ports).entrances
+        return {service: self._existing_entrance(network, service) for service in ports}
+
+    def _ports(self) -> dict[PrivateService, tuple[int, ...]]:
         postgres = self.settings.postgres
         ports: dict[PrivateService, tuple[int, ...]] = {}
         if isinstance(self.settings.key_vault, ManagedKeyVault):
@@ -104,28 +125,42 @@ class Platform:
         if isinstance(postgres, ManagedPostgres):
             pooled = (PORT, POOLER_PORT) if postgres.built_in_pooler else (PORT,)
             ports[PrivateService.POSTGRES] = pooled
+        return ports
+
+    def _managed_network(
+        self, network: ManagedNetwork, ports: dict[PrivateService, tuple[int, ...]]
+    ) -> Network:
         return Network(
             self.name,
             NetworkArgs(
                 placement=self._placement(),
-                address_space=str(self.settings.network.address_space),
-                endpoints_subnet=str(self.settings.network.endpoints_subnet),
+                address_space=str(network.address_space),
+                endpoints_subnet=str(network.endpoints_subnet),
                 ports=ports,
             ),
+        )
+
+    def _existing_entrance(self, network: ExistingNetwork, service: PrivateService) -> Entrance:
+        zones = network.private_dns_zone_ids
+        zone_id = zones.postgres if service is PrivateService.POSTGRES else zones.key_vault
+        if zone_id is None:
+            raise AssertionError("the settings refuse a service of ours without its zone")
+        return Entrance(
+            placement=self._placement(), subnet_id=network.endpoints_subnet_id, zone_id=zone_id
         )
 
     def _vault(self) -> Vault:
         key_vault = self.settings.key_vault
         if isinstance(key_vault, ManagedKeyVault):
             made = self._managed_vault(self.name, key_vault, self._placement())
-            return Vault(vault=made.vault, key=made.key, resource=made.resource)
+            return Vault(vault=made.vault, key=made.key, made=made)
         vault, key = existing_key(key_vault.vault_id, key_vault.key_name)
-        return Vault(vault=vault, key=key, resource=None)
+        return Vault(vault=vault, key=key, made=None)
 
     def _managed_vault(
         self, name: str, key_vault: ManagedKeyVault, placement: Placement
     ) -> KeyVault:
-        return KeyVault(
+        vault = KeyVault(
             name,
             KeyVaultArgs(
                 placement=placement,
@@ -135,10 +170,12 @@ class Platform:
                 hsm_backed=key_vault.hsm_backed,
                 rotation=KeyRotation(**key_vault.key_rotation.model_dump()),
                 workspace_id=self.foundation.workspace_id,
-                entrance=self.network.entrance(PrivateService.KEY_VAULT),
+                entrance=self.entrances[PrivateService.KEY_VAULT],
                 protected=self.settings.protected,
             ),
         )
+        self._made_vaults.append(vault)
+        return vault
 
     def _passwords(self) -> Passwords:
         logins = [role.name for role in self.desired.roles]
@@ -148,7 +185,8 @@ class Platform:
             self.name,
             PasswordsArgs(
                 vault=self.vault.vault,
-                vault_resource=self.vault.resource,
+                vault_resource=self.vault.made.resource if self.vault.made else None,
+                suffix=self.foundation.suffix,
                 logins=logins,
                 renewed_on=self.settings.passwords.renewed_on,
                 valid_days=self.settings.passwords.valid_days,
@@ -164,6 +202,7 @@ class Platform:
 
     def _managed_server(self, postgres: ManagedPostgres) -> DatabaseServer:
         password = self.passwords.by_login[postgres.admin_login]
+        links = self.entrances[PrivateService.POSTGRES].links
         server = Postgres(self.name, self._postgres_args(postgres, password))
         return DatabaseServer(
             id=server.server_id,
@@ -175,7 +214,7 @@ class Platform:
             admin_password=password,
             version=postgres.version,
             sku=postgres.sku,
-            ready=[server.ready, *self.network.links],
+            ready=[server.ready, *links],
             resource=server.resource,
         )
 
@@ -193,7 +232,7 @@ class Platform:
             backup=azure_terms.backup(postgres),
             high_availability=azure_terms.high_availability(postgres),
             availability_zone=postgres.high_availability.zone,
-            maintenance_window=azure_terms.maintenance(postgres),
+            maintenance=azure_terms.maintenance(postgres),
             admin_login=postgres.admin_login,
             admin_password=password,
             entra_admin=azure_terms.entra_admin(postgres),
@@ -201,7 +240,7 @@ class Platform:
             geo_encryption=self._geo_encryption(postgres),
             parameters=azure_terms.parameters(self.settings, postgres),
             databases=(ZEP_DATABASE, self.settings.memory.database),
-            entrance=self.network.entrance(PrivateService.POSTGRES),
+            entrance=self.entrances[PrivateService.POSTGRES],
             workspace_id=self.foundation.workspace_id,
             protected=self.settings.protected,
         )
@@ -216,6 +255,7 @@ class Platform:
                 wait_seconds=self.settings.grant_wait_seconds,
             ),
         )
+        self._key_users.append(user)
         return Encryption(key_uri=key.uri, identity_id=user.identity_id, granted=user.ready)
 
     def _geo_encryption(self, postgres: ManagedPostgres) -> Encryption | None:
@@ -256,6 +296,11 @@ class Platform:
                 protect=self.settings.protected,
             ),
         )
+
+    def _lock_vaults(self) -> None:
+        """Lock last whatever is locked: what a lock covers is deleted only when it is gone."""
+        for vault in self._made_vaults:
+            vault.lock(after=[*self._key_users, self.passwords])
 
 
 def _existing_server(

@@ -24,6 +24,9 @@ PASSWORD = "canary-of-a-generated-password"
 PENDING_RESTART: set[str] = set()
 """Server parameters whose write waits for a restart."""
 
+ANSWERED: dict[str, dict[str, Any]] = {}
+"""By type, what Azure answers otherwise than it was asked."""
+
 NAMED_BY = {
     "azure-native:resources:ResourceGroup": "resourceGroupName",
     "azure-native:keyvault:Vault": "vaultName",
@@ -86,6 +89,17 @@ class Deployment(Mocks):
             waited |= direct
         return waited
 
+    def below(self, name: str) -> set[str]:
+        """Everything whose inputs name this resource, or something below it."""
+        found = {name}
+        known = _names(self.seen[name])
+        for _ in self.seen:
+            for other, args in self.seen.items():
+                if other not in found and known & set(_clear(args.inputs)):
+                    found.add(other)
+                    known |= _names(args)
+        return found - {name}
+
     def protected(self) -> set[str]:
         """Logical names of the resources that Pulumi refuses to delete."""
         return {request.name for request in self.requests.values() if request.protect}
@@ -146,6 +160,12 @@ def _loops() -> Iterator[None]:
         asyncio.set_event_loop(None)
 
 
+def _names(args: MockResourceArgs) -> set[str]:
+    """Return what other resources call this one by."""
+    own = args.inputs.get(NAMED_BY.get(args.typ, ""))
+    return {f"/mock/{args.name}", *([own] if own else [])}
+
+
 def _computed(args: MockResourceArgs) -> dict[str, Any]:
     outputs: dict[str, Any] = {}
     if args.typ in NAMED_BY:
@@ -155,8 +175,6 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             outputs["principalId"] = f"{args.name}-principal"
         case "RoleAssignment":
             outputs["createdOn"] = "2026-11-01T08:00:00.0000000Z"
-        case "Key":
-            outputs["keyUri"] = f"https://vault.example/keys/{args.inputs['keyName']}"
         case "Configuration":
             waits = args.inputs["configurationName"] in PENDING_RESTART
             outputs["isConfigPendingRestart"] = waits
@@ -164,7 +182,7 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             outputs["result"] = "a1b2c"
         case "RandomPassword":
             outputs["result"] = f"{PASSWORD}-{args.name}"
-    return outputs
+    return {**outputs, **ANSWERED.get(args.typ, {})}
 
 
 def _clear(value: object) -> Iterator[str]:

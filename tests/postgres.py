@@ -70,7 +70,8 @@ def fleet() -> Iterator[Fleet]:
     """A fleet of its own for this test process, removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="engram-test-"))
     folder.chmod(0o755)
-    own = Fleet(folder / "postgres", Authority(folder / "ca"), Paths.current().cache)
+    clone = folder / "it's a $clone"  # no shell takes it as it is
+    own = Fleet(clone / "postgres", Authority(clone / "ca"), Paths.current().service_cache)
     own.start_router()
     yield own
     for server in own.servers():

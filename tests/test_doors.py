@@ -1,6 +1,8 @@
 """Who may import whom: the rooms of docs/architecture.md, held by a test."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,18 @@ def test_no_room_asks_where_it_runs(room: str) -> None:
         text = file.read_text(encoding="utf-8").lower()
         assert "local.cloud" not in text, file
         assert "local cloud" not in text, file
+
+
+def test_mypy_reads_every_service_of_azure_that_the_program_uses() -> None:
+    sources = [file.read_text(encoding="utf-8") for room in MAY_IMPORT for file in _files(room)]
+    used = {
+        name
+        for source in sources
+        for names in re.findall(r"from pulumi_azure_native import ([\w, ]+)", source)
+        for name in re.findall(r"(\w+)(?: as \w+)?", names)
+    }
+    used |= {name for s in sources for name in re.findall(r"pulumi_azure_native\.(\w+)", s)}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    overrides = settings["tool"]["mypy"]["overrides"]
+    read = next(entry["module"] for entry in overrides if entry["follow_imports"] == "normal")
+    assert {f"pulumi_azure_native.{name}.*" for name in used} <= set(read)

@@ -102,7 +102,12 @@ def _allowed(field: FieldInfo) -> str:
     kind = options[0] if NoneType in get_args(field.annotation) else field.annotation
     if get_origin(kind) is Literal:
         return _choices(kind)
-    return SEE_BELOW.get(kind) or _refusal(kind, field) or KINDS[kind] + _bounds(field)
+    return SEE_BELOW.get(kind) or _refusal(kind, field) or KINDS[_plain(kind)] + _bounds(field)
+
+
+def _plain(kind: Any) -> Any:
+    """Return the type without its checks."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _choices(literal: Any) -> str:
@@ -118,7 +123,7 @@ def _refusal(kind: Any, field: FieldInfo) -> str | None:
         Annotated[kind, None, *field.metadata], config=ConfigDict(strict=True)
     )
     try:
-        adapter.validate_python(WRONG.get(kind))
+        adapter.validate_python(WRONG.get(_plain(kind)))
     except ValidationError as error:
         allowed: str | None = error.errors()[0].get("ctx", {}).get("allowed")
         return allowed

@@ -143,7 +143,7 @@ class ResourceType:
     def delete(self, world: "World", record: Record) -> None:
         """Take down what stands behind the record; the record itself is removed for you."""
 
-    def serialised_on(self, arm_id: str) -> str | None:
+    def serialised_on(self, arm_id: str, inputs: Body) -> str | None:
         """Return the id that admits one write at a time, or ``None`` where all may write."""
         return None
 

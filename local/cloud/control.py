@@ -38,7 +38,7 @@ def create(
     def work() -> Body:
         return type_.create(world, arm_id, inputs)
 
-    with _serialised(world, type_, arm_id, "create"):
+    with _serialised(world, type_, record, "create"):
         with world.transaction():
             old = world.get(arm_id)
             if old is not None and not type_.singleton:
@@ -62,7 +62,7 @@ def update(
     def work() -> Body:
         return type_.update(world, record, inputs)
 
-    with _serialised(world, type_, record.arm_id, "update"):
+    with _serialised(world, type_, changed, "update"):
         with world.transaction():
             world.require(record.arm_id)
             _refuse_locked(world, record.arm_id, "write", levels=("ReadOnly",))
@@ -77,7 +77,7 @@ def delete(world: World, arm_id: str) -> None:
     if record is None:
         return
     type_ = world.type_of(record)
-    with _serialised(world, type_, arm_id, "delete"):
+    with _serialised(world, type_, record, "delete"):
         with world.transaction():
             if record.type != LOCK:
                 _refuse_locked(world, arm_id, "delete", levels=("CanNotDelete", "ReadOnly"))
@@ -128,12 +128,14 @@ def _keep(world: World, type_: ResourceType, record: Record, outputs: Body) -> R
 
 
 @contextmanager
-def _serialised(world: World, type_: ResourceType, arm_id: str, operation: str) -> Iterator[None]:
-    holder = type_.serialised_on(arm_id)
+def _serialised(
+    world: World, type_: ResourceType, record: Record, operation: str
+) -> Iterator[None]:
+    holder = type_.serialised_on(record.arm_id, record.inputs)
     if holder is None:
         yield
         return
-    with world.busy(holder, f"{operation} {arm_id}", type_.busy(holder)):
+    with world.busy(holder, f"{operation} {record.arm_id}", type_.busy(holder)):
         yield
 
 

@@ -9,17 +9,16 @@ import enum
 import importlib
 import inspect
 import json
-import os
 import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NotRequired, TypedDict
 
+from local.files import write_atomically
 from local.paths import Paths
 
 PACKAGES = {"azure-native": "pulumi-azure-native", "random": "pulumi-random"}
@@ -70,17 +69,9 @@ def schema(token: str) -> Schema:
     release = f"{package}-{version(PACKAGES[package])}-{FORMAT}"
     file = Paths.current().cache / "schemas" / release / (re.sub("[:/]", ".", rest) + ".json")
     if not file.exists():
-        _write(file, json.dumps(_read_classes(token)))
+        write_atomically(file, json.dumps(_read_classes(token)))
     found: Schema = json.loads(file.read_text(encoding="utf-8"))
     return found
-
-
-def _write(file: Path, text: str) -> None:
-    """Write whole or not at all: other plugins may be reading."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    own = file.with_suffix(f".{os.getpid()}")
-    own.write_text(text, encoding="utf-8")
-    own.replace(file)
 
 
 def _read_classes(token: str) -> Schema:

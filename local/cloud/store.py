@@ -13,12 +13,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
 from local.cloud.arm import Body, Record
+from local.files import create_once
 
 BUSY_TIMEOUT_SECONDS = 60.0
 
@@ -54,7 +55,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "cloud.sqlite"
         self._local = threading.local()
-        self._fernet = Fernet(_key_file(folder / "cloud.key"))
+        self._fernet = Fernet(create_once(folder / "cloud.key", Fernet.generate_key().decode()))
         with self.transaction() as db:
             for statement in SCHEMA.split(";\n"):
                 db.execute(statement)
@@ -243,15 +244,3 @@ def _alive_without_proc(pid: int) -> str:
     except OSError:
         return "dead"
     return "alive"
-
-
-def _key_file(path: Path) -> bytes:
-    """Return the key that seals private data; the first process to come makes it."""
-    if not path.exists():
-        own = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-        own.touch(mode=0o600)
-        own.write_bytes(Fernet.generate_key())
-        with suppress(FileExistsError):
-            path.hardlink_to(own)
-        own.unlink()
-    return path.read_bytes()

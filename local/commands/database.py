@@ -14,9 +14,7 @@ def variables(stack: str, outputs: Mapping[str, Any], way: Mapping[str, str]) ->
     ``way`` overrides address and port. The password travels in the environment only, which
     other users cannot read. Raises ``LocalError`` where the stack has no server.
     """
-    if "postgres" not in outputs:
-        raise LocalError(f"stack {stack} has no database yet; run `make up STACK={stack}` first.")
-    server = outputs["postgres"]
+    server = _standing(stack, outputs)
     return {
         "PGHOST": server["fqdn"],
         "PGPORT": str(server["port"]),
@@ -26,3 +24,22 @@ def variables(stack: str, outputs: Mapping[str, Any], way: Mapping[str, str]) ->
         "PGSSLMODE": "verify-full",
         **way,
     }
+
+
+def server_of(stack: str, outputs: Mapping[str, Any]) -> str:
+    """Return the name of the server that the stack made; ``LocalError`` where it made none."""
+    server = _standing(stack, outputs)
+    if server["id"] is None:
+        raise LocalError(
+            f"the server of stack {stack} existed before it; whoever runs {server['fqdn']} "
+            "restarts it."
+        )
+    name: str = server["name"]
+    return name
+
+
+def _standing(stack: str, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "postgres" not in outputs:
+        raise LocalError(f"stack {stack} has no database yet; run `make up STACK={stack}` first.")
+    server: Mapping[str, Any] = outputs["postgres"]
+    return server

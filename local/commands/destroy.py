@@ -6,13 +6,14 @@ lifted deliberately with --unprotect.
 
 import argparse
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from local.cloud.postgres import supervisor
 from local.commands import recovery
 from local.commands.session import Session
-from local.engine import UNATTENDED
-from local.errors import LocalError
+from local.engine import UNATTENDED, Engine
+from local.errors import BusyError, LocalError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,21 +29,42 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     """Return 0 where nothing of the stack is left."""
     with session.alone() as lock:
         engine = session.engine(lock)
+        recovery.recover(engine, session.console)  # it may adopt something protected
         if arguments.unprotect:
-            engine.run(["state", "unprotect", "--all", "--yes", "--stack", session.stack])
+            unprotect(engine)
         refuse_protected(session.stack, engine.deployment())
-        recovery.recover(engine, session.console)
         if engine.on_stack("destroy", *UNATTENDED).returncode:
             raise LocalError(
                 f"stack {session.stack} is not fully removed; the messages above say why. "
                 "Correct the cause and run the command again."
             )
         changes = engine.last_changes()
-    if not supervisor.status():
-        supervisor.stop()  # the last server is gone, and nobody needs the way to it
+    stop_if_last(session)
     if session.as_json:
         session.answer({"stack": session.stack, "changes": changes})
     return 0
+
+
+def unprotect(engine: Engine) -> None:
+    """Lift the protection of all resources; raise ``LocalError`` where that fails."""
+    command = ["state", "unprotect", "--all", "--yes", "--stack", engine.stack]
+    answer = engine.run(command, capture=True)
+    if answer.returncode:
+        raise LocalError(
+            f"the protection of stack {engine.stack} cannot be lifted, and nothing was removed:\n"
+            f"{answer.stderr.strip()}\nCorrect the cause and run the command again."
+        )
+
+
+def stop_if_last(session: Session) -> None:
+    """Stop the way to the servers with the last of them.
+
+    Another stack's ``up`` may just be about to use it: then it stays, and stops with
+    that stack.
+    """
+    with suppress(BusyError), session.alone_everywhere(patient=False):
+        if not supervisor.status():
+            supervisor.stop()
 
 
 def refuse_protected(stack: str, deployment: Mapping[str, Any]) -> None:

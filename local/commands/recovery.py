@@ -7,7 +7,6 @@ an URN created; on Azure an operator finds out, see docs/runbooks/interrupted-up
 """
 
 import json
-import platform
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,15 +56,15 @@ def _release_lock(engine: Engine) -> list[str]:
 def refuse_living(stack: str, note: Mapping[str, Any]) -> None:
     """Raise ``LocalError`` where the engine that wrote a lock is still alive.
 
-    A number that a stranger got later does not count, and where the name of a
-    process cannot be read, the cautious answer is that it lives.
+    Only one that was started by hand can be: ours hold the stack's lock, which we hold
+    now. The name of the machine says nothing, since it may change. A number that a
+    stranger got later does not count, and where the name of a process cannot be read,
+    the cautious answer is that it lives.
     """
     pid = note.get("pid", 0)
-    elsewhere = note.get("hostname", platform.node()) != platform.node()
-    ours = pid and is_alive(pid) and command_of(pid) in {"pulumi", None}
-    if elsewhere or ours:
+    if pid and is_alive(pid) and command_of(pid) in {"pulumi", None}:
         raise LocalError(
-            f"stack {stack} is busy: an engine (process {pid} on {note.get('hostname')}) has "
+            f"stack {stack} is busy: an engine that was started by hand (process {pid}) has "
             f"worked on it since {note.get('timestamp')}. Wait for it to end, or stop it with "
             f"`kill {pid}`, and run the command again."
         )

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from local import lock
 from local.cloud.postgres import supervisor
 from local.engine import Engine
-from local.errors import LocalError
+from local.errors import BusyError
 from local.paths import Paths
 from local.process import is_alive
 from local.toolchain import installer
@@ -43,20 +43,21 @@ class Session:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
     @contextmanager
-    def alone(self) -> Iterator[int]:
+    def alone(self, *, patient: bool = True) -> Iterator[int]:
         """Let no second command work on this stack; other stacks are free.
 
         Yields the lock's descriptor. The engine and its plugins inherit it, so that what
-        a killed command left running is waited for. Raises ``LocalError`` where another
-        command is at work.
+        a killed command left running is waited for, unless we are not ``patient``. Raises
+        ``BusyError`` where another command is at work.
         """
         file = self.paths.locks / f"{self.stack}.lock"
         note = f"working on {self.stack}"
+        wait = patient and self._orphaned(file)
         try:
-            with lock.held(file, wait=self._orphaned(file), note=note) as descriptor:
+            with lock.held(file, wait=wait, note=note) as descriptor:
                 yield descriptor
         except lock.LockedError as error:
-            raise LocalError(
+            raise BusyError(
                 f"stack {self.stack} is busy: {error}. Wait for it to end, and run the "
                 "command again; other stacks can be worked on meanwhile."
             ) from error
@@ -73,11 +74,11 @@ class Session:
         return True
 
     @contextmanager
-    def alone_everywhere(self) -> Iterator[None]:
+    def alone_everywhere(self, *, patient: bool = True) -> Iterator[None]:
         """Let no command work on any stack meanwhile."""
         with ExitStack() as locks:
             for stack in STACKS:
-                locks.enter_context(replace(self, stack=stack).alone())
+                locks.enter_context(replace(self, stack=stack).alone(patient=patient))
             yield
 
     def engine(self, lock: int | None = None) -> Engine:

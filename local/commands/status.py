@@ -9,7 +9,7 @@ from typing import Any
 from local.cloud.postgres import supervisor
 from local.cloud.postgres.fleet import Fleet
 from local.commands.session import Session, table
-from local.commands.summary import count_types
+from local.commands.summary import count_types, waiting
 
 
 def run(session: Session, _arguments: argparse.Namespace) -> int:
@@ -30,7 +30,7 @@ def servers() -> list[dict[str, Any]]:
 
 
 def stacks(state: Path) -> list[dict[str, Any]]:
-    """Return what the backend holds: each stack, its resources, and whether a run broke off."""
+    """Return what the backend holds: each stack, and what of it waits or broke off."""
     found = []
     for file in sorted((state / ".pulumi" / "stacks").glob("*/*.json")):
         latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
@@ -38,6 +38,7 @@ def stacks(state: Path) -> list[dict[str, Any]]:
             {
                 "stack": file.stem,
                 "resources": sum(count_types(latest).values()),
+                "waiting": len(waiting(latest)),
                 "interrupted": bool(latest.get("pending_operations")),
             }
         )

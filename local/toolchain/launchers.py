@@ -6,12 +6,12 @@ this clone is meant, and with which interpreter.
 
 import importlib.util
 import json
-import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from local.errors import LocalError
+from local.files import write_atomically
 from local.paths import Paths
 
 PROVIDERS = {"azure-native": "pulumi_azure_native", "random": "pulumi_random"}
@@ -23,7 +23,7 @@ CLIENTS_WAY = ("PGHOSTADDR", "PGPORT", "PGSSLROOTCERT")
 # What the official archive carries beside the engine, and a build from the Go module does not.
 BESIDE_ENGINE = {
     "pulumi-language-python": "local.toolchain.language_host",
-    "pulumi-resource-pulumi-python": "pulumi.dynamic",
+    "pulumi-resource-pulumi-python": "local.toolchain.dynamic_host",
 }
 
 
@@ -72,8 +72,4 @@ def _write(
     text = "\n".join(lines) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(0o755)
-    temporary.rename(path)
+    write_atomically(path, text, mode=0o755)

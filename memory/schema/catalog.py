@@ -6,7 +6,7 @@ the difference, which is how a preview plans with no database in reach.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +37,6 @@ class Server:
     version: str = ""
     version_num: int = 0
     session_user: str = ""
-    pid: int = 0
-    in_recovery: bool = False
     tls: str | None = None
     shared_buffers_kib: int = 0
     maintenance_work_mem_kib: int = 0
@@ -60,8 +58,8 @@ class Extension:
     """An extension that the server offers; ``installed`` is its version in this database."""
 
     installed: str | None = None
-    available: str | None = None
-    into: str | None = None
+    loaded: bool = True
+    """The server has preloaded its library; says nothing of one that needs no preloading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +77,8 @@ class Role:
     settable: bool = True
     password_current: bool = True
     """False where the password that was asked about does not log in."""
+    password_untested: str | None = None
+    """Why the server let nobody try; the password may be right or wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +228,3 @@ def _normal_number(value: str) -> str:
         return f"{float(value):g}"
     except ValueError:
         return value
-
-
-def as_json(catalog: Catalog) -> dict[str, Any]:
-    """The whole catalog, defaults included, for ``--json``."""
-    return asdict(catalog)

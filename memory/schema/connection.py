@@ -130,6 +130,9 @@ def _explained(error: psycopg.OperationalError, endpoint: Endpoint) -> Connectio
     text = " ".join(str(error).split())
     where = f"{endpoint.user}@{endpoint.host}/{endpoint.database}"
     if "does not exist" in text and f'database "{endpoint.database}"' in text:
-        return DatabaseMissing(f"{where}: the server has no database {endpoint.database}")
+        return DatabaseMissing(
+            f"{where}: the server has no database {endpoint.database}; let an administrator run"
+            f" CREATE DATABASE {endpoint.database} OWNER {endpoint.user}"
+        )
     remedy = next((advice for cause, advice in REMEDIES if cause in text), "see the server's log")
     return ConnectionRefused(f"{where}: {text}; {remedy}")

@@ -7,9 +7,10 @@ times slower.  IVFFlat keeps its centres and a sample of 50 rows a list, 10,000 
 
 Time: an insert into the graph computes about ``3 * ef_construction * m + 2 * m * m`` distances
 (search, choice of neighbours, their own new choice), IVFFlat ``lists`` a row, and ten times that
-for its sample; a distance costs about 0.4 ns a dimension.  On one core; parallel workers divide
-it.  Against builds of 4,000 and 8,000 x 1536 it was right within a factor of three: an order of
-magnitude, to choose between a coffee and a night.
+for its sample; a distance costs about 0.4 ns a dimension.  On one core: how many workers the
+server grants is known when the build runs, and they divide it.  Against builds of 4,000 and 8,000
+x 1536 it was right within a factor of three: an order of magnitude, to choose between a coffee and
+a night.
 """
 
 from memory.schema.catalog import Index, Table

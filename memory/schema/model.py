@@ -22,9 +22,15 @@ ScalarType = Literal[
     "timestamptz",
 ]  # fmt: skip
 
-# What pgvector can index; its README, "HNSW" and "IVFFlat".
+# pgvector's own bounds; its README, "HNSW" and "IVFFlat".
 INDEXABLE_DIMENSIONS = {"vector": 2000, "halfvec": 4000}
 STORABLE_DIMENSIONS = 16_000
+Links = Annotated[int, Field(ge=2, le=100)]
+"""``m``: links of each row on a layer of the graph; twice as many on the ground."""
+Candidates = Annotated[int, Field(ge=4, le=1000)]
+"""``ef_construction``: rows that an insert compares before it chooses its links."""
+Lists = Annotated[int, Field(ge=1, le=32_768)]
+"""Clusters of an IVFFlat index, and the most that a query can probe."""
 # PostgreSQL's own spelling of the types that have an alias.
 CANONICAL = {"varchar": "character varying", "timestamptz": "timestamp with time zone"}
 
@@ -49,6 +55,9 @@ class Extension(Model):
     """Schema of its types and operators; Azure refuses to move it later."""
     version: str | None = Field(default=None, pattern=r"^[0-9][0-9a-z.]*$")
     """None takes the server's default and leaves an installed one alone."""
+    preloaded: bool = False
+    """Exists only where ``shared_preload_libraries`` has loaded it, which takes a restart of the
+    server; until then the extension is left out, and reported."""
 
 
 class Role(Model):
@@ -119,8 +128,8 @@ class Hnsw(AnnIndex):
     """pgvector's graph: slower to build than IVFFlat, faster and surer to search."""
 
     method: Literal["hnsw"] = "hnsw"
-    m: Annotated[int, Field(ge=2, le=100)] = 16
-    ef_construction: Annotated[int, Field(ge=4, le=1000)] = 64
+    m: Links = 16
+    ef_construction: Candidates = 64
 
     @model_validator(mode="after")
     def _candidates_cover_the_links(self) -> Self:
@@ -133,10 +142,14 @@ class Hnsw(AnnIndex):
 
 
 class IvfFlat(AnnIndex):
-    """pgvector's inverted lists: cheap to build, for small stacks; needs data to cluster well."""
+    """pgvector's inverted lists: cheap to build, for small stacks.
+
+    A build sorts the rows that are there into lists, and later rows into the same ones: built on
+    an empty table, it wants a REINDEX once data are loaded.
+    """
 
     method: Literal["ivfflat"] = "ivfflat"
-    lists: Annotated[int, Field(ge=1, le=32_768)] = 100
+    lists: Lists = 100
 
 
 class Btree(Index):
@@ -213,11 +226,22 @@ class Table(Model):
         return self
 
 
+VECTOR = Extension(name="vector")
+EXTENSIONS = (
+    VECTOR,
+    Extension(name="pg_stat_statements"),  # what the statements of this database cost
+    # Without it the audit log says that a table was dropped, and not which; the settings of what
+    # is logged are the server's.
+    Extension(name="pgaudit", preloaded=True),
+)
+"""What a memory database has beside PostgreSQL's own; on Azure each must be allow-listed."""
+
+
 class DesiredSchema(Model):
     """One database's share of the memory: a schema, its tables, and who may do what."""
 
     schema_name: Annotated[Identifier, AfterValidator(_not_reserved)] = "memory"
-    extensions: tuple[Extension, ...] = (Extension(name="vector"),)
+    extensions: tuple[Extension, ...] = (VECTOR,)
     roles: tuple[Role, ...]
     tables: tuple[Table, ...]
 
@@ -296,7 +320,7 @@ def memory_schema(
         ),
         Role(purpose="reader", name="memory_reader", privileges=("SELECT",)),
     )
-    return DesiredSchema(roles=roles, tables=(table,))
+    return DesiredSchema(extensions=EXTENSIONS, roles=roles, tables=(table,))
 
 
 def mistakes(error: ValidationError) -> Iterator[str]:

@@ -9,12 +9,20 @@ an unchanged password makes no difference in a plan.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from memory.schema.catalog import Catalog
+from memory.schema.catalog import Catalog, Role
 from memory.schema.connection import Endpoint, Session, connect
 from memory.schema.errors import ConnectionRefused
 from memory.schema.model import DesiredSchema, Purpose
 
 Passwords = Mapping[Purpose, str]
+
+WRONG = "password authentication failed"
+# PostgreSQL asks for the password before it says one of these: it was right.
+AFTER_THE_PASSWORD = (
+    "is not permitted to log in",
+    "permission denied for database",
+    "remaining connection slots are reserved",
+)
 
 
 def verifier(session: Session, role: str, password: str) -> str:
@@ -26,23 +34,26 @@ def verifier(session: Session, role: str, password: str) -> str:
 def check_passwords(
     catalog: Catalog, endpoint: Endpoint, desired: DesiredSchema, passwords: Passwords
 ) -> Catalog:
-    """Note for every role that exists whether its password logs in."""
+    """Note for every role that exists whether its password logs in, or that nobody could tell."""
     checked = {
-        role.name: replace(
-            catalog.roles[role.name],
-            password_current=logs_in(endpoint, role.name, passwords[role.purpose]),
-        )
+        role.name: _checked(catalog.roles[role.name], endpoint, role.name, passwords[role.purpose])
         for role in desired.roles
         if role.name in catalog.roles and role.purpose in passwords
     }
     return replace(catalog, roles={**catalog.roles, **checked})
 
 
-def logs_in(endpoint: Endpoint, role: str, password: str) -> bool:
-    """Whether the server takes the password; another refusal says nothing against it."""
-    login = Endpoint(host=endpoint.host, database=endpoint.database, user=role, password=password)
+def _checked(role: Role, endpoint: Endpoint, name: str, password: str) -> Role:
+    refusal = login_refusal(endpoint, name, password)
+    wrong = refusal is not None and WRONG in refusal
+    told = refusal is None or wrong or any(text in refusal for text in AFTER_THE_PASSWORD)
+    return replace(role, password_current=not wrong, password_untested=None if told else refusal)
+
+
+def login_refusal(endpoint: Endpoint, role: str, password: str) -> str | None:
+    """What the server said when it turned this role away; None where it let it in."""
     try:
-        connect(login, wait_seconds=0).close()
+        connect(replace(endpoint, user=role, password=password), wait_seconds=0).close()
     except ConnectionRefused as error:
-        return "password authentication failed" not in str(error)
-    return True
+        return str(error)
+    return None

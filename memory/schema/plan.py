@@ -64,7 +64,7 @@ def plan(catalog: Catalog, desired: model.DesiredSchema) -> Plan:
     acts_as_owner = desired.owner in {step.role for step in then} or ours.schema is None
     lent = owner is not None and owner.settable
     steps = [*first, *([lend_step(desired.owner)] if acts_as_owner and not lent else []), *then]
-    return Plan(steps=tuple(steps), notes=tuple(_notes(catalog, ours, target, places)))
+    return Plan(steps=tuple(steps), notes=tuple(_notes(catalog, ours, desired, places)))
 
 
 def plan_removal(catalog: Catalog, desired: model.DesiredSchema) -> Plan:
@@ -140,9 +140,10 @@ def _table_steps(
 
 
 def _notes(
-    catalog: Catalog, ours: Catalog, target: Catalog, places: dict[str, Place]
+    catalog: Catalog, ours: Catalog, desired: model.DesiredSchema, places: dict[str, Place]
 ) -> Iterator[str]:
-    yield from access_notes(catalog, ours)
+    target = expected(desired)
+    yield from access_notes(catalog, ours, desired)
     for name, full in catalog.tables.items():
         if name in places:
             yield from table_notes(places[name], full, ours.tables[name])

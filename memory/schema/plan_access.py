@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from memory.schema import model, sql
 from memory.schema.catalog import PUBLIC, Catalog, Grants, Role, Schema
 from memory.schema.steps import ACCESS, Step
+from memory.schema.target import NOT_LOADED, waits_for_its_library
 
 CATALOG_LOCK = "rows of the system catalog"
 
@@ -45,6 +46,8 @@ def extension_steps(catalog: Catalog, desired: model.DesiredSchema) -> Iterator[
     for wanted in desired.extensions:
         found = catalog.extensions.get(wanted.name)
         installed = found.installed if found else None
+        if waits_for_its_library(catalog, wanted):
+            continue
         if installed is None:
             version = f" VERSION '{wanted.version}'" if wanted.version else ""
             statement = (
@@ -147,9 +150,9 @@ def access_refusals(
     catalog: Catalog, managed: Catalog, target: Catalog, desired: model.DesiredSchema
 ) -> Iterator[str]:
     """What a live server cannot give, in words that say who can."""
-    live_server = catalog.server.version_num > 0
     for extension in desired.extensions:
-        if live_server and extension.name not in catalog.extensions:
+        absent = catalog.server.version_num > 0 and extension.name not in catalog.extensions
+        if absent and not extension.preloaded:
             yield (
                 f"extension {extension.name}: the server does not offer it; on Azure add it to the"
                 " server parameter azure.extensions, elsewhere install its package"
@@ -164,9 +167,14 @@ def access_refusals(
             )
 
 
-def access_notes(catalog: Catalog, managed: Catalog) -> Iterator[str]:
+def access_notes(catalog: Catalog, managed: Catalog, desired: model.DesiredSchema) -> Iterator[str]:
     """What is noticed and left alone."""
+    for extension in desired.extensions:
+        if waits_for_its_library(catalog, extension):
+            yield f"extension {extension.name}: left out; {NOT_LOADED}"
     for name, role in catalog.roles.items():
+        if role.password_untested:
+            yield f"role {name}: nobody could test its password; {role.password_untested}"
         if role.elevated:
             yield f"role {name} is {', '.join(role.elevated)}; only a superuser can take that away"
         if role.member_of:

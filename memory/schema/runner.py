@@ -251,7 +251,11 @@ class _Run:
         return step.sql.replace("{verifier}", verifier(self.session, role, self.passwords[purpose]))
 
     def _concurrently(self, step: Step) -> None:
-        """Outside any transaction, without a time-out, with memory and a watcher."""
+        """Outside any transaction, without a time-out, with memory and a watcher.
+
+        How many workers help is the server's ``max_parallel_maintenance_workers``, which a stack
+        file sets beside the SKU: no SQL shows how many vCores could carry more.
+        """
         role = name(step.role) if step.role else "NONE"
         settings = f"SET ROLE {role}"
         if step.cost.memory_mib:

@@ -5,8 +5,6 @@ SELECT json_build_object(
     'version', current_setting('server_version'),
     'version_num', current_setting('server_version_num')::int,
     'session_user', session_user,
-    'pid', pg_backend_pid(),
-    'in_recovery', pg_is_in_recovery(),
     'tls', (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
     'shared_buffers_kib', (SELECT setting::bigint * 8 FROM pg_settings WHERE name = 'shared_buffers'),
     'maintenance_work_mem_kib', (SELECT setting::bigint FROM pg_settings WHERE name = 'maintenance_work_mem')
@@ -31,10 +29,11 @@ SELECT json_build_object(
     FROM pg_database d WHERE d.datname = current_database()),
   'extensions', (
     SELECT coalesce(json_object_agg(a.name, json_build_object(
-      'installed', e.extversion, 'available', a.default_version, 'into', n.nspname)), '{}')
+      'installed', e.extversion,
+      -- A loaded library has declared its parameters; a name that is merely set is not listed.
+      'loaded', EXISTS (SELECT FROM pg_settings s WHERE starts_with(s.name, a.name || '.')))), '{}')
     FROM pg_available_extensions a
     LEFT JOIN pg_extension e ON e.extname = a.name
-    LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE a.name = ANY (%(extensions)s)),
   'roles', (
     SELECT coalesce(json_object_agg(r.rolname, json_build_object(

@@ -15,6 +15,10 @@ from memory.schema.catalog import PUBLIC, Catalog, Grants
 from memory.schema.model import DesiredSchema
 
 ANY_VERSION = "any"
+NOT_LOADED = (
+    "the server has not loaded its library: name it in shared_preload_libraries, restart the"
+    " server, refresh, and apply again"
+)
 NEW, OLD = "_new", "_old"
 """Suffixes of an index that will be, and of one that was, the wanted one."""
 # What an interrupted REINDEX CONCURRENTLY leaves beside the index.
@@ -94,9 +98,11 @@ def managed(catalog: Catalog, desired: DesiredSchema) -> Catalog:
     return Catalog(
         database=_managed_database(catalog.database, target.database, ours),
         extensions={
-            e.name: _managed_extension(catalog.extensions[e.name], e)
+            e.name: target.extensions[e.name]
+            if waits_for_its_library(catalog, e)
+            else _managed_extension(catalog.extensions[e.name], e)
             for e in desired.extensions
-            if e.name in catalog.extensions and catalog.extensions[e.name].installed
+            if _is_installed(catalog, e) or waits_for_its_library(catalog, e)
         },
         roles={n: _managed_role(r) for n, r in catalog.roles.items() if n in target.roles},
         schema=schema,
@@ -118,6 +124,22 @@ def _managed_database(
 
 def _managed_extension(extension: live.Extension, wanted: model.Extension) -> live.Extension:
     return live.Extension(installed=extension.installed if wanted.version else ANY_VERSION)
+
+
+def waits_for_its_library(catalog: Catalog, wanted: model.Extension) -> bool:
+    """Whether an extension cannot be made because the server has not loaded its library.
+
+    A catalog that came from no server knows of no library, and is believed to load all.
+    """
+    if not wanted.preloaded or _is_installed(catalog, wanted):
+        return False
+    found = catalog.extensions.get(wanted.name)
+    return not found.loaded if found else catalog.server.version_num > 0
+
+
+def _is_installed(catalog: Catalog, wanted: model.Extension) -> bool:
+    found = catalog.extensions.get(wanted.name)
+    return found is not None and found.installed is not None
 
 
 def _managed_role(role: live.Role) -> live.Role:

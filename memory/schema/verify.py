@@ -20,7 +20,7 @@ from memory.schema.probe import prove
 from memory.schema.render import statements
 from memory.schema.runner import open_direct
 from memory.schema.steps import Probe
-from memory.schema.target import expected, managed
+from memory.schema.target import NOT_LOADED, expected, managed, waits_for_its_library
 
 TRUSTED_TLS = ("TLSv1.2", "TLSv1.3")
 
@@ -108,9 +108,10 @@ def _extension_checks(catalog: Catalog, desired: DesiredSchema) -> Iterator[Chec
         version = found.installed if found else None
         wanted = extension.version or "any version"
         ok = version is not None and extension.version in {None, version}
-        yield Check(
-            name=f"extension {extension.name}", ok=ok, found=version or "absent", wanted=wanted
-        )
+        text = version or "absent"
+        if waits_for_its_library(catalog, extension):
+            ok, text = True, f"left out; {NOT_LOADED}"
+        yield Check(name=f"extension {extension.name}", ok=ok, found=text, wanted=wanted)
 
 
 def _table_checks(catalog: Catalog, desired: DesiredSchema, table: Table) -> Iterator[Check]:
@@ -136,7 +137,7 @@ def _table_checks(catalog: Catalog, desired: DesiredSchema, table: Table) -> Ite
             )
     for name, index in want.indexes.items():
         if not index.primary:
-            yield _index_check(name, found.indexes.get(name), index)
+            yield _index_check(name, found.indexes.get(name), index, desired.schema_name)
     options = {key: found.options.get(key, "unset") for key in want.options}
     yield Check(
         name="autovacuum options",
@@ -146,13 +147,16 @@ def _table_checks(catalog: Catalog, desired: DesiredSchema, table: Table) -> Ite
     )
 
 
-def _index_check(name: str, found: Index | None, want: Index) -> Check:
+def _index_check(name: str, found: Index | None, want: Index, schema: str) -> Check:
     if found is None:
         text = "absent"
     elif not found.usable:
         text = "INVALID"
     else:
         text = f"valid {_index_words(found)}"
+        if found.method == "ivfflat":
+            text += f"; fits the rows of its last build: REINDEX INDEX CONCURRENTLY {schema}.{name}"
+            text += " after a load"
     ok = found is not None and found.usable and found.definition == want.definition
     return Check(name=f"index {name}", ok=ok, found=text, wanted=f"valid {_index_words(want)}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pulumi
@@ -9,7 +10,7 @@ from pulumi.runtime.config import is_config_secret
 from pydantic import ValidationError
 
 from stacks.settings.mistakes import AZURE_KEYS, HIDDEN, Mistake, SettingsError, explain
-from stacks.settings.model import ExistingPostgres, StackSettings
+from stacks.settings.model import ExistingPostgres, PasswordSettings, StackSettings
 from stacks.settings.rules import broken, broken_in_draft
 from stacks.settings.shape import draft
 
@@ -42,9 +43,19 @@ def load() -> Configuration:
         )
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    _warn_of_expired_passwords(settings.passwords, datetime.now(UTC).date())
     return Configuration(
         settings=settings, existing_admin_password=config.get_secret(ADMIN_PASSWORD)
     )
+
+
+def _warn_of_expired_passwords(passwords: PasswordSettings, today: date) -> None:
+    """Tell, and go on: a file that was right yesterday must not stop a repair today."""
+    if passwords.expire_on <= today:
+        pulumi.log.warn(
+            f"the database passwords expired on {passwords.expire_on};"
+            " set passwords.renewed_on to a later date, which renews them all"
+        )
 
 
 def validate(

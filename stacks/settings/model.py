@@ -3,10 +3,12 @@
 Rules that need more than one key are in ``rules``; this module knows one value at a time.
 """
 
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from memory.schema.model import Candidates, Links, Lists, VectorType
 from stacks.settings.catalogue import REGIONS, SKUS, Sku
 from stacks.settings.types import (
     Cidr,
@@ -22,11 +24,14 @@ from stacks.settings.types import (
     Parameters,
     Port,
     Positive,
+    PostgresZoneId,
     RegionName,
     SkuName,
     StorageGib,
+    SubnetId,
     TagText,
     VaultId,
+    VaultZoneId,
 )
 
 Environment = Literal["dev", "test", "uat", "prod"]
@@ -67,16 +72,46 @@ class WorkloadSettings(Settings):
     facts: Positive
 
 
-class NetworkSettings(Settings):
-    """Addresses of the stack's own network; environments never overlap, so they can be peered."""
+class ManagedNetwork(Settings):
+    """A network of the stack; environments never overlap, so they can be peered.
 
+    Nobody is inside a new network: the first deployment ends at the schema until the machine
+    reaches the database's private endpoint.
+    """
+
+    kind: Literal["managed"]
     address_space: Cidr
     endpoints_subnet: Cidr
     """Private endpoints; Azure keeps 5 addresses of it."""
 
 
+class PrivateZones(Settings):
+    """Zones of the customer's hub, linked to the networks that must resolve our names."""
+
+    postgres: PostgresZoneId | None = None
+    """Where PostgreSQL is managed."""
+    key_vault: VaultZoneId | None = None
+    """Where the vault is managed."""
+
+
+class ExistingNetwork(Settings):
+    """The customer's network and zones: only private endpoints and their records are made."""
+
+    kind: Literal["existing"]
+    endpoints_subnet_id: SubnetId
+    """In the stack's region.  Its security group is the customer's."""
+    private_dns_zone_ids: PrivateZones
+
+
+NetworkSettings = Annotated[ManagedNetwork | ExistingNetwork, Field(discriminator="kind")]
+
+
 class KeyRotationSettings(Settings):
-    """Life of one version of the key, in days.  Azure makes and adopts the next version itself."""
+    """Life of one version of the key, in days.  Azure makes and adopts the next version itself.
+
+    Read when the key is made.  Pulumi cannot change a key; a later change is
+    `az keyvault key rotation-policy update`, from a machine that reaches the vault.
+    """
 
     rotate_after_days: Annotated[int, Field(ge=7, le=730)]
     notify_before_expiry_days: Annotated[int, Field(ge=7)]
@@ -127,6 +162,11 @@ class PasswordSettings(Settings):
 
     renewed_on: Day
     valid_days: Annotated[int, Field(ge=30, le=365)]
+
+    @property
+    def expire_on(self) -> date:
+        """The day from which the vault calls them expired."""
+        return self.renewed_on + timedelta(days=self.valid_days)
 
 
 class StorageSettings(Settings):
@@ -194,7 +234,12 @@ class ManagedPostgres(Settings):
 
 
 class ExistingPostgres(Settings):
-    """The customer's server, on their premises or in another cloud, with pgvector installed.
+    """The customer's server, on their premises or in another cloud.
+
+    Its owner prepares: PostgreSQL 16 or newer; the database ``memory.database``, owned by
+    ``admin_login``, which may create roles; in that database the extensions vector and
+    pg_stat_statements, unless ``admin_login`` may create them itself.  Where pgaudit is loaded,
+    the same holds for it.
 
     The password of ``admin_login`` is the secret ``engram:postgresAdminPassword``.
     """
@@ -223,11 +268,13 @@ class ApplicationPoolSettings(Settings):
 
 
 class PoolerSettings(Settings):
-    """PgBouncer."""
+    """PgBouncer: Azure's beside the server, and what the server keeps free for Zep's own."""
 
     max_client_connections: Annotated[int, Field(ge=1, le=50_000)]
     default_pool_size: Annotated[int, Field(ge=1, le=4_950)]
+    """Connections to the server for each pair of login and database."""
     reserve_pool_size: Count
+    """Beyond them for Zep under pressure; Azure's PgBouncer has no such setting."""
 
 
 class ConnectionSettings(Settings):
@@ -241,17 +288,17 @@ class HnswSettings(Settings):
     """A graph: slow to build, quick and precise to ask.  https://github.com/pgvector/pgvector"""
 
     method: Literal["hnsw"]
-    m: Annotated[int, Field(ge=2, le=100)]
-    ef_construction: Annotated[int, Field(ge=4, le=1000)]
+    m: Links
+    ef_construction: Candidates
     ef_search: Annotated[int, Field(ge=1, le=1000)]
 
 
 class IvfflatSettings(Settings):
-    """Lists around centroids: quick to build, to be rebuilt as the data changes."""
+    """Lists around centroids: quick to build, to be rebuilt as the data changes.  For dev only."""
 
     method: Literal["ivfflat"]
-    lists: Annotated[int, Field(ge=1, le=32_768)]
-    probes: Annotated[int, Field(ge=1, le=32_768)]
+    lists: Lists
+    probes: Lists
 
 
 IndexSettings = Annotated[HnswSettings | IvfflatSettings, Field(discriminator="method")]
@@ -271,7 +318,7 @@ class MemorySettings(Settings):
     database: DatabaseName
     dimensions: int
     """Length of an embedding; 1536 is that of OpenAI's text-embedding-3-small."""
-    element_type: Literal["vector", "halfvec"]
+    element_type: VectorType
     """4 or 2 bytes an element."""
     index: IndexSettings
     autovacuum: AutovacuumSettings

@@ -142,6 +142,33 @@ VaultId = Annotated[
         )
     ),
 ]
+SubnetId = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+"
+            r"/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+",
+            "/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.Network"
+            "/virtualNetworks/<name>/subnets/<name>",
+            "copy the id from `az network vnet subnet show --query id`",
+        )
+    ),
+]
+
+
+def _zone_id(zone: str) -> AfterValidator:
+    form = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft{}Network/privateDnsZones/{}"
+    return AfterValidator(
+        _matching(
+            form.format("[0-9a-fA-F-]{36}", "[^/]+", r"\.", re.escape(zone)),
+            form.format("<id>", "<name>", ".", zone),
+            "copy the id from `az network private-dns zone show --query id`",
+        )
+    )
+
+
+PostgresZoneId = Annotated[str, _zone_id("privatelink.postgres.database.azure.com")]
+VaultZoneId = Annotated[str, _zone_id("privatelink.vaultcore.azure.net")]
 KeyName = Annotated[
     str,
     AfterValidator(

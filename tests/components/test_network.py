@@ -54,14 +54,14 @@ def test_a_zone_is_made_and_linked_for_each_service_and_for_no_other(
 
 def test_an_endpoint_comes_after_what_azure_must_have_finished() -> None:
     def program() -> None:
-        net = network(PORTS)
+        entrance = network(PORTS).entrances[PrivateService.POSTGRES]
         PrivateEndpoint(
             "db",
             PrivateEndpointArgs(
                 service=PrivateService.POSTGRES,
                 target_id="/server",
-                entrance=net.entrance(PrivateService.POSTGRES),
-                after=net.links,
+                entrance=entrance,
+                after=entrance.links,
             ),
         )
 

@@ -9,6 +9,7 @@ import pytest
 from pulumi_azure_native import dbforpostgresql as pg
 
 from components.foundation import Foundation, FoundationArgs
+from components.maintenance import MaintenanceWindow
 from components.postgres import Encryption, EntraAdmin, Postgres, PostgresArgs
 from components.private_endpoint import Entrance
 from components.server_parameters import BASELINE, STATIC, Pooler
@@ -39,7 +40,7 @@ def declared(*, geo: bool = False, **changes: Any) -> Postgres:
         backup=pg.BackupArgs(backup_retention_days=14),
         high_availability=pg.HighAvailabilityArgs(),
         availability_zone="1",
-        maintenance_window=pg.MaintenanceWindowArgs(),
+        maintenance=MaintenanceWindow(day="Sunday", start_hour=2),
         admin_login="engram_admin",
         admin_password="canary",
         entra_admin=EntraAdmin(object_id="group", name="admins", type=pg.PrincipalType.GROUP),
@@ -93,8 +94,11 @@ def test_everything_below_the_server_is_written_one_at_a_time() -> None:
         assert earlier in deployment.after(later), f"{later} does not wait for {earlier}"
 
 
-def test_the_lock_comes_last() -> None:
-    assert "db-server-endpoint" in postgres().after("db-server-lock")
+def test_the_servers_lock_is_the_last_to_come_and_the_first_to_go() -> None:
+    deployment = postgres()
+    below = deployment.below("db-server") - {"db-server-lock"}
+    assert below >= {"db-memory", "db-entra-admin", "db-server-logs", "db-server-endpoint"}
+    assert below <= deployment.after("db-server-lock")
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -108,21 +112,16 @@ def test_what_holds_data_is_protected_where_the_setting_says(protected: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("auto_grow", "ignored"),
-    [
-        (False, ["availabilityZone", "highAvailability.standbyAvailabilityZone"]),
-        (
-            True,
-            [
-                "availabilityZone",
-                "highAvailability.standbyAvailabilityZone",
-                "storage.storageSizeGB",
-            ],
-        ),
-    ],
+    ("auto_grow", "disk"), [(False, []), (True, ["storage.storageSizeGB", "storage.tier"])]
 )
-def test_what_azure_changes_by_itself_is_no_difference(auto_grow: bool, ignored: list[str]) -> None:
-    assert list(postgres(auto_grow=auto_grow).options("db-server").ignoreChanges) == ignored
+def test_what_azure_changes_by_itself_is_no_difference(auto_grow: bool, disk: list[str]) -> None:
+    assert list(postgres(auto_grow=auto_grow).options("db-server").ignoreChanges) == [
+        "availabilityZone",
+        "highAvailability.standbyAvailabilityZone",
+        "dataEncryption.primaryEncryptionKeyStatus",
+        "dataEncryption.geoBackupEncryptionKeyStatus",
+        *disk,
+    ]
 
 
 def test_the_admins_password_is_secret_though_the_sdk_does_not_mark_it() -> None:
@@ -159,7 +158,35 @@ def test_a_parameter_that_waits_for_a_restart_is_reported(
 
     deploy(program)
     assert len(said) == warnings
-    assert all("shared_preload_libraries: in effect after the next restart" in s for s in said)
+    expected = "shared_preload_libraries: as of the last refresh, in effect after the next restart"
+    assert all(expected in s for s in said)
+
+
+STANDS = {"customWindow": "Enabled", "dayOfWeek": 0, "startHour": 2, "startMinute": 0}
+
+
+def test_no_window_is_not_the_declared_one() -> None:
+    assert not MaintenanceWindow(day="Sunday", start_hour=2).is_in_force(None)
+
+
+@pytest.mark.parametrize(
+    ("stands", "warnings"),
+    [
+        (STANDS, 0),
+        ({**STANDS, "customWindow": "Disabled"}, 1),
+        ({**STANDS, "dayOfWeek": 6}, 1),
+        ({**STANDS, "startHour": 3}, 1),
+    ],
+)
+def test_a_window_that_azure_did_not_take_is_reported(
+    stands: dict[str, Any], warnings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, **_: said.append(text))
+    monkeypatch.setattr("tests.deployment.ANSWERED", {SERVER: {"maintenanceWindow": stands}})
+    assert postgres().one(SERVER)["maintenanceWindow"] == STANDS
+    assert len(said) == warnings
+    assert all("--maintenance-window Sun:02:00`" in text for text in said)
 
 
 BASELINE_MUST = {

@@ -1,10 +1,11 @@
 """components/propagation.py"""
 
 import time
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Self
 
 import pytest
+from typing_extensions import override
 
 from components.propagation import PropagationProvider, seconds_left
 
@@ -27,13 +28,36 @@ def test_only_what_is_left_of_the_wait_is_waited(granted_at: str, left: float) -
     assert seconds_left(granted_at, 300, NOW) == pytest.approx(left, abs=0.2)
 
 
-def test_a_grant_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+class Frozen(datetime):
+    """A clock that shows ``NOW``."""
+
+    @classmethod
+    @override
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(NOW.timestamp(), tz)
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Every sleep, in seconds; the clock stands still."""
+    naps: list[float] = []
+    monkeypatch.setattr("components.propagation.datetime", Frozen)
+    monkeypatch.setattr(time, "sleep", naps.append)
+    return naps
+
+
+def test_a_new_grant_is_waited_for(slept: list[float]) -> None:
     created = PropagationProvider().create(PROPS)
     assert created.id == "propagation//grant"
     assert created.outs == PROPS
-    assert len(slept) == 1
+    assert slept == [180.0]
+
+
+def test_another_grant_is_waited_for_too(slept: list[float]) -> None:
+    later = {**PROPS, "grant_id": "/other", "granted_at": "2026-11-01T07:59:30Z"}
+    updated = PropagationProvider().update("id", PROPS, later)
+    assert updated.outs == later
+    assert slept == [270.0]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ DRIFTS = {
 
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_drift_is_seen_by_refresh_and_repaired_by_up(shared: Installation, drift: str) -> None:
-    shared.sql(DRIFTS[drift])  # type: ignore[arg-type]  # a table of literals is still literal
+    shared.sql(DRIFTS[drift])
     assert shared.succeed("refresh")["changes"].get("update") == 1
     repaired = shared.succeed("up")
     assert repaired["changes"].get("update") == 1

@@ -2,12 +2,16 @@
 
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from local.engine import Engine, localised, salt_of
+from local.engine import Engine, localised, not_proxied, salt_of
 from local.errors import LocalError
 from local.paths import Paths
 
@@ -49,7 +53,7 @@ def test_nothing_of_the_users_own_pulumi_reaches_the_engine(
         monkeypatch.setenv(name, value)
     environment = engine.environment()
     assert "theirs" not in environment.values()
-    assert environment["PULUMI_BACKEND_URL"] == engine.paths.state.as_uri()
+    assert environment["PULUMI_BACKEND_URL"] == f"{engine.paths.state.as_uri()}?metadata=skip"
     assert environment["PULUMI_HOME"] == str(engine.paths.local / "pulumi")
     assert environment["PGPORT"] == "6000"
     assert environment["PATH"].split(os.pathsep)[0] == str(engine.executable.parent)
@@ -125,3 +129,98 @@ def test_the_last_run_says_what_it_changed(engine: Engine) -> None:
         text = json.dumps({"kind": "update", "resourceChanges": changes})
         (folder / f"dev-{moment}.history.json").write_text(text)
     assert engine.last_changes() == {"same": 3}
+
+
+SAVING = """#!{python}
+import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(1)
+    Path("saved").touch()
+    sys.exit(3)
+
+signal.signal(signal.SIGINT, {handler})
+Path("started").touch()
+time.sleep(60)
+"""
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from local.engine import Engine
+from local.paths import Paths
+
+here = Path(sys.argv[1])
+paths = Paths(project=here / "program", local=here / "local")
+Engine(executable=here / "bin" / "pulumi", paths=paths, stack="dev").run([])
+"""
+
+
+def _interrupt(engine: Engine, handler: str, times: int) -> float:
+    """Start a command as a terminal does, press Ctrl-C so often; return how long it took."""
+    engine.executable.write_text(SAVING.format(python=sys.executable, handler=handler))
+    here = engine.folder.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, here],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as command:
+        while not (engine.folder / "started").exists():
+            time.sleep(0.02)
+        began = time.monotonic()
+        for _ in range(times):
+            os.killpg(command.pid, signal.SIGINT)
+            time.sleep(0.4)
+        assert "KeyboardInterrupt" in command.communicate(timeout=20)[1]
+    return time.monotonic() - began
+
+
+def test_an_interrupted_engine_saves_its_state_before_we_end(engine: Engine) -> None:
+    _interrupt(engine, "save", 1)
+    assert (engine.folder / "saved").exists()
+
+
+def test_an_engine_that_ignores_two_interruptions_is_ended(engine: Engine) -> None:
+    assert _interrupt(engine, "signal.SIG_IGN", 2) < 15
+    assert not (engine.folder / "saved").exists()
+
+
+@pytest.mark.parametrize(
+    ("users", "hosts"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"no_proxy": "a"}, "a,127.0.0.1,localhost"),
+        ({"NO_PROXY": "a", "no_proxy": ""}, "a,127.0.0.1,localhost"),
+        ({"no_proxy": "a", "no_grpc_proxy": "b"}, "b,127.0.0.1,localhost"),
+    ],
+)
+def test_the_users_exceptions_from_the_proxy_stay(users: dict[str, str], hosts: str) -> None:
+    assert not_proxied(users) == hosts
+
+
+LOOPBACK_CALL = """
+from concurrent import futures
+import grpc
+
+server = grpc.server(futures.ThreadPoolExecutor(1))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+grpc.channel_ready_future(grpc.insecure_channel(f"127.0.0.1:{port}")).result(timeout=5)
+"""
+
+
+def test_a_dead_proxy_does_not_stand_between_engine_and_plugins(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    command = [sys.executable, "-c", LOOPBACK_CALL]
+    answer = subprocess.run(
+        command, env=engine.environment(), capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr

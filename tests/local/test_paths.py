@@ -1,9 +1,11 @@
 """Folders: one override moves all of them but the shared ones."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from local.errors import LocalError
 from local.paths import Paths
 
 
@@ -34,26 +36,78 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, xdg: str, expec
     assert Paths.current().cache == Path(expected)
 
 
-@pytest.mark.parametrize(
-    ("uid", "mode", "inside"), [(1000, 0o700, True), (0, 0o755, True), (0, 0o700, False)]
-)
-def test_services_of_root_lie_where_others_can_enter(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uid: int, mode: int, inside: bool
-) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: uid)
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of root's that others can enter, with all that lead to it."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     for parent in (tmp_path, *tmp_path.parents):
         if parent.stat().st_mode & 0o777 == 0o700:
             parent.chmod(0o711)
     home = tmp_path / "home"
-    home.mkdir(mode=mode)
-    paths = Paths(project=home, local=home / ".local")
-    assert paths.services.is_relative_to(home) is inside
+    home.mkdir(mode=0o755)
+    return home
 
 
-def test_two_clones_never_share_a_folder_outside(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("uid", "mode", "inside"), [(1000, 0o700, True), (0, 0o755, True), (0, 0o700, False)]
+)
+def test_services_of_root_lie_where_others_can_enter(
+    home: Path, monkeypatch: pytest.MonkeyPatch, uid: int, mode: int, inside: bool
 ) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    tmp_path.chmod(0o700)
-    one, two = (Paths(project=tmp_path, local=tmp_path / name).services for name in ("a", "b"))
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    home.chmod(mode)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    paths = Paths(project=home, local=home / ".local")
+    assert paths.services.is_relative_to(home if inside else "/var/lib")
+    assert paths.service_cache.is_relative_to(home if inside else "/var/cache")
+
+
+@pytest.mark.parametrize(("first", "later"), [(0o755, 0o700), (0o700, 0o755)])
+def test_data_stays_where_it_was_put_whatever_the_modes_become(
+    home: Path, first: int, later: int
+) -> None:
+    paths = Paths(project=home, local=home / ".local")
+    home.chmod(first)
+    paths.claim()
+    chosen = paths.services
+    home.chmod(later)
+    paths.claim()
+    assert paths.services == chosen
+
+
+def test_a_copied_folder_does_not_share_the_data_of_its_origin(home: Path) -> None:
+    home.chmod(0o700)
+    origin, copy = (Paths(project=home, local=home / name) for name in ("a", "b"))
+    origin.claim()
+    shutil.copytree(origin.local, copy.local)
+    assert copy.services != origin.services
+
+
+def test_two_clones_never_share_a_folder_outside(home: Path) -> None:
+    home.chmod(0o700)
+    one, two = (Paths(project=home, local=home / name).services for name in ("a", "b"))
     assert one != two
+
+
+def test_a_folder_of_somebody_else_is_never_taken(tmp_path: Path) -> None:
+    (tmp_path / "letters").touch()
+    paths = Paths(project=tmp_path / "clone", local=tmp_path)
+    with pytest.raises(LocalError, match=r"ENGRAM_LOCAL: .* holds files that are not ours"):
+        paths.claim()
+    assert [path.name for path in tmp_path.iterdir()] == ["letters"]
+
+
+@pytest.mark.parametrize("name", ["new", "new/below", "."])
+def test_an_empty_folder_becomes_ours_and_stays_so(tmp_path: Path, name: str) -> None:
+    paths = Paths(project=tmp_path / "clone", local=tmp_path / name)
+    paths.claim()
+    (paths.local / "state").touch()
+    paths.claim()
+    assert (paths.local / "services-at").exists()
+
+
+def test_the_clones_own_folder_is_ours_before_the_first_command(tmp_path: Path) -> None:
+    paths = Paths(project=tmp_path, local=tmp_path / ".local")
+    paths.venv.mkdir(parents=True)
+    paths.claim()
+    assert (paths.local / "services-at").exists()

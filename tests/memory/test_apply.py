@@ -7,10 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from memory.schema.catalog import read_catalog
 from memory.schema.errors import LockTimeout, PlanRefused, PoolerInTheWay, StepFailed
 from memory.schema.lock import LOCK_KEY
-from memory.schema.model import DesiredSchema, Hnsw, IvfFlat
-from memory.schema.passwords import logs_in
+from memory.schema.model import VECTOR, DesiredSchema, Extension, Hnsw, IvfFlat
+from memory.schema.passwords import login_refusal
 from memory.schema.runner import Event, Patience, apply, inspect, remove
 from memory.schema.target import expected, managed
 from memory.schema.verify import verify
@@ -137,8 +138,34 @@ def test_an_unchanged_password_is_no_difference_and_a_new_one_logs_in(live: Live
     changed = {**PASSWORDS, "app": "a-secret-2"}
     steps = apply(live.endpoint, desired, passwords=changed).plan.steps
     assert [step.password_of for step in steps] == ["app"]
-    assert logs_in(live.endpoint, desired.role("app").name, "a-secret-2")
-    assert not logs_in(live.endpoint, desired.role("app").name, "a-secret-1")
+    app = desired.role("app").name
+    assert login_refusal(live.endpoint, app, "a-secret-2") is None
+    assert "password authentication failed" in str(login_refusal(live.endpoint, app, "a-secret-1"))
+
+
+def test_what_only_looks_like_a_wrong_password_sets_none(live: Live) -> None:
+    """The server asks for the password before it says these."""
+    desired = live.schema()
+    reach(live, desired)
+    app, database = desired.role("app").name, live.endpoint.database
+    live.sql(f"ALTER ROLE {app} NOLOGIN", f"REVOKE CONNECT ON DATABASE {database} FROM {app}")
+    seen = inspect(live.endpoint, desired, PASSWORDS).roles[app]
+    assert (seen.password_current, seen.password_untested) == (True, None)
+    seen = inspect(live.endpoint, desired, {**PASSWORDS, "app": "another"}).roles[app]
+    assert seen.password_current is False
+
+
+def test_knows_which_libraries_the_server_has_loaded(live: Live) -> None:
+    names = ("pg_stat_statements", "pg_trgm")
+    wanted = (VECTOR, *(Extension(name=name, preloaded=True) for name in names))
+    desired = live.schema().model_copy(update={"extensions": wanted})
+    reach(live, desired)
+    with psycopg.connect(live.server.dsn(live.endpoint.database)) as session:
+        session.execute("SET pg_trgm.said = 'set, and yet nothing is loaded'")
+        found = read_catalog(session, desired).extensions
+    assert [found[name].loaded for name in names] == [True, False]
+    assert [name for name in names if found[name].installed] == ["pg_stat_statements"]
+    assert reach(live, desired) == []
 
 
 def test_a_new_role_without_a_password_is_refused(live: Live) -> None:
@@ -179,7 +206,8 @@ def test_unexpected_objects_are_reported_and_kept(live: Live) -> None:
     )
     applied = apply(live.endpoint, desired, passwords=PASSWORDS)
     assert applied.plan.steps == ()
-    assert sorted(note.split(":")[-1].strip() for note in applied.notes) == [
+    unexpected = [note for note in applied.notes if not note.startswith("extension pgaudit")]
+    assert sorted(note.split(":")[-1].strip() for note in unexpected) == [
         "column extra is not declared; left alone",
         "grantee pg_monitor is not declared; left alone",
         "index by_hand is not declared; left alone",
@@ -241,6 +269,10 @@ def test_a_competing_run_is_waited_for_and_named(live: Live) -> None:
 
 
 def test_a_pooler_is_refused(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session with another backend than it was promised is refused.
+
+    No pooler runs here: that PgBouncer promises a number of its own is taken from its protocol.
+    """
     monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", -1)
     with pytest.raises(PoolerInTheWay, match="usually 5432 instead of 6432"):
         inspect(live.endpoint, live.schema())

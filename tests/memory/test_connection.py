@@ -84,7 +84,11 @@ def test_waits_only_for_what_passes_by_itself(
     ("changed", "error", "message"),
     [
         ({"password": "wrong"}, ConnectionRefused, "the password in the stack is not the server's"),
-        ({"database": "absent"}, DatabaseMissing, "the server has no database absent"),
+        (
+            {"database": "absent"},
+            DatabaseMissing,
+            "no database absent; .* CREATE DATABASE absent OWNER engramadmin",
+        ),
         ({"host": "localhost"}, ConnectionRefused, "localhost"),
     ],
 )

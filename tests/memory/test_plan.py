@@ -11,6 +11,7 @@ import pytest
 
 from memory.schema import render
 from memory.schema.catalog import Catalog, Index, Role, Table, from_plain, to_plain
+from memory.schema.catalog import Extension as Found
 from memory.schema.errors import PlanRefused
 from memory.schema.estimate import build_cost, session_memory_kib
 from memory.schema.model import DesiredSchema, Extension, Hnsw, IvfFlat, memory_schema
@@ -154,6 +155,39 @@ def test_a_pinned_extension_version_is_an_update() -> None:
     ]
 
 
+AUDIT_ABSENT, AUDIT_UNLOADED = None, Found(loaded=False)
+AUDIT_LOADED, AUDIT_THERE = Found(), Found(installed="18.0", loaded=False)
+
+
+@pytest.mark.parametrize(
+    ("found", "live", "steps", "notes"),
+    [
+        (AUDIT_ABSENT, True, 0, 1),
+        (AUDIT_ABSENT, False, 1, 0),
+        (AUDIT_UNLOADED, True, 0, 1),
+        (AUDIT_LOADED, True, 1, 0),
+        (AUDIT_THERE, True, 0, 0),
+    ],
+)
+def test_a_preloaded_extension_waits_for_its_library(
+    found: Found | None, live: bool, steps: int, notes: int
+) -> None:
+    state = reached()
+    others = {name: e for name, e in state.extensions.items() if name != "pgaudit"}
+    catalog = replace(
+        state,
+        server=replace(state.server, version_num=180_000 if live else 0),
+        extensions=others | ({"pgaudit": found} if found else {}),
+    )
+    result = plan(catalog, WANTED)
+    assert [s.sql for s in result.steps] == ["CREATE EXTENSION pgaudit SCHEMA public"] * steps
+    assert [note for note in result.notes if "name it in shared_preload_libraries" in note] == [
+        *result.notes
+    ]
+    assert len(result.notes) == notes
+    assert (managed(catalog, WANTED) == expected(WANTED)) == (steps == 0), "no diff without a step"
+
+
 @pytest.mark.parametrize(
     ("catalog", "message"),
     [
@@ -225,12 +259,18 @@ def test_refusals_name_the_way_out(catalog: Catalog, message: str) -> None:
 
 def test_notes_what_only_others_can_change() -> None:
     state = reached()
-    app = replace(state.roles["memory_app"], elevated=("superuser",), member_of=("azure_pg_admin",))
+    app = replace(
+        state.roles["memory_app"],
+        elevated=("superuser",),
+        member_of=("azure_pg_admin",),
+        password_untested="no pg_hba.conf entry",
+    )
     database = replace(state.database, managed=False, grants={"PUBLIC": ("CONNECT",)})
     found = replace(state, roles={**state.roles, "memory_app": app}, database=database)
     result = plan(found, WANTED)
     assert result.steps == ()
     assert [note.split(";")[0] for note in result.notes] == [
+        "role memory_app: nobody could test its password",
         "role memory_app is superuser",
         "role memory_app is a member of azure_pg_admin",
         "database memory:  does not own it",

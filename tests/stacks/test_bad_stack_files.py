@@ -223,14 +223,22 @@ MEMORY = [
     row("dev", "memory.index.probes", 11, "11", "10 (memory.index.lists) or less", "square root"),
     row("dev", "memory.index.lists", 2000, "2000 for 1000 facts", "1000 or less", "facts / 1000"),
     row("dev", "memory.autovacuum.vacuum_scale_factor", 1.5, "1.5", "1.0 or less", "at most 1"),
-    row("dev", "connections.application.replicas", 3, "65 (pools", "35 on Standard_B1ms", "smaller",
+    row("dev", "connections.application.replicas", 3,
+        "65 (45 for the memory service + 0 for Azure's pooler + 15 for Zep + 5 for operators)",
+        "35 on Standard_B1ms", "smaller", at="connections"),
+    row("uat", "connections.pooler.default_pool_size", 300,
+        "70 for the memory service + 600 for Azure's pooler + 305 for Zep", "844 on", "smaller",
         at="connections"),
-    row("test", "connections.pooler.max_client_connections", 50, "50", "70 or more", "raise it"),
+    row("uat", "connections.pooler.max_client_connections", 50, "50", "70 or more", "raise it"),
 ]  # fmt: skip
 PRODUCTION = [
     row("prod", "protected", False, "False", "true in prod", "set it to true"),
-    row("prod", "memory.index", IVFFLAT, "'ivfflat'", "'hnsw' in prod", "choose hnsw",
-        at="memory.index.method"),
+    row("uat", "protected", False, "False", "true in uat", "set it to true"),
+    *(
+        row(stack, "memory.index", IVFFLAT, "'ivfflat'", f"'hnsw' in {stack}", "choose hnsw",
+            at="memory.index.method")
+        for stack in ("test", "uat", "prod")
+    ),
     Bad(
         "prod",
         {"postgres.high_availability.mode": "SameZone",

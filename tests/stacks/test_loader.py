@@ -80,6 +80,20 @@ def test_an_unencrypted_password_is_refused() -> None:
     assert deploy(program, stack="dev").seen == {}
 
 
+@pytest.mark.parametrize(("renewed_on", "warnings"), [("2020-01-01", 1), ("2999-01-01", 0)])
+def test_expired_passwords_are_told_and_stop_nothing(
+    renewed_on: str, warnings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    select(changed("dev", {"passwords.renewed_on": renewed_on}))
+    assert deploy(load_dev, stack="dev").seen
+    assert [text for text in said if "expired on 2020-06-29; set passwords.renewed_on" in text] == (
+        said
+    )
+    assert len(said) == warnings
+
+
 def test_the_engine_says_which_keys_are_secret() -> None:
     select(config_of("dev"), {"engram:postgresAdminPassword": PASSWORD})
     assert runtime_config.is_config_secret("engram:postgresAdminPassword")

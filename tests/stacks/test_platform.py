@@ -10,10 +10,12 @@ from stacks.outputs import StackOutputs, export, outputs
 from stacks.platform import Platform
 from stacks.settings import Configuration
 from tests.deployment import PASSWORD, Deployment, deploy
-from tests.stacks.files import STACKS, changed, configuration_of, judged
+from tests.stacks.files import STACKS, changed, config_of, configuration_of, judged
 from tests.stacks.test_bad_stack_files import EXISTING_POSTGRES, EXISTING_VAULT, GEO_KEY
+from tests.stacks.test_network_settings import EXISTING_NETWORK, SUBNET_ID, ZONE_IDS
 
 SERVER = "azure-native:dbforpostgresql:Server"
+LOCK = "azure-native:authorization:ManagementLockByScope"
 SCHEMA = "pulumi-python:dynamic/memory:VectorSchema"
 
 EVERYWHERE = {
@@ -99,10 +101,7 @@ def test_a_protected_stack_guards_whatever_holds_data_or_keys(stack: str) -> Non
     deployment, name = deployed(stack), f"engram-{stack}"
     guarded = ("group", "vault", "key", "server", "zep", "memory")
     assert deployment.protected() >= {f"{name}-{part}" for part in guarded} | {name}
-    locked = {
-        lock["scope"]
-        for lock in deployment.all("azure-native:authorization:ManagementLockByScope").values()
-    }
+    locked = {lock["scope"] for lock in deployment.all(LOCK).values()}
     assert locked >= {f"/mock/{name}-server", f"/mock/{name}-vault"}
 
 
@@ -117,6 +116,20 @@ def test_the_schema_comes_when_the_server_can_be_reached_by_name(stack: str) -> 
 def test_the_schema_goes_with_the_server_it_was_made_in(stack: str) -> None:
     (server,) = deployed(stack).options(f"engram-{stack}").replace_with
     assert server.endswith(f"::engram-{stack}-server")
+
+
+@pytest.mark.parametrize("stack", ["uat", "prod"])
+def test_a_lock_comes_after_everything_it_covers_and_so_goes_first(stack: str) -> None:
+    deployment = deployed(stack)
+    locked = {
+        lock: args["scope"].removeprefix("/mock/") for lock, args in deployment.all(LOCK).items()
+    }
+    for lock, scope in locked.items():
+        missed = deployment.below(scope) - {lock} - deployment.after(lock)
+        assert missed == set(), f"{lock} stands when these are deleted"
+    grants = deployment.all("azure-native:authorization:RoleAssignment").keys()
+    covered = {name for scope in locked.values() for name in deployment.below(scope)}
+    assert grants <= covered
 
 
 def test_production_has_a_second_key_and_identity_in_the_paired_region() -> None:
@@ -179,6 +192,39 @@ def test_an_existing_vault_keeps_passwords_and_key_and_no_vault_is_made() -> Non
     assert encryption["geoBackupKeyURI"] == "https://kv-customer-geo.vault.azure.net/keys/engram"
     grants = deployment.all("azure-native:authorization:RoleAssignment").values()
     assert {g["scope"].rsplit("/", 3)[-3] for g in grants} == {"kv-customer", "kv-customer-geo"}
+
+
+def test_an_existing_network_gets_endpoints_and_nothing_else() -> None:
+    deployment = deployed_with("prod", {"network": EXISTING_NETWORK})
+    made = {typ for typ in deployment.counts() if typ.startswith(("network:", "privatedns:"))}
+    assert made == {"network:PrivateEndpoint", "network:PrivateDnsZoneGroup"}
+    endpoints = deployment.all("azure-native:network:PrivateEndpoint").values()
+    assert {endpoint["subnet"]["id"] for endpoint in endpoints} == {SUBNET_ID}
+    zones = {
+        name: record["privateDnsZoneConfigs"][0]["privateDnsZoneId"]
+        for name, record in deployment.all("azure-native:network:PrivateDnsZoneGroup").items()
+    }
+    assert zones == {
+        "engram-prod-vault-record": ZONE_IDS["key_vault"],
+        "engram-prod-geo-vault-record": ZONE_IDS["key_vault"],
+        "engram-prod-server-record": ZONE_IDS["postgres"],
+    }
+
+
+@pytest.mark.parametrize("network", [config_of("dev")["engram:settings"]["network"], None])
+def test_without_anything_of_ours_to_reach_there_is_no_network(network: object) -> None:
+    changes = {
+        "postgres": EXISTING_POSTGRES,
+        "key_vault": {**EXISTING_VAULT, "vault_id": EXISTING_VAULT["vault_id"].replace("4", "1")},
+        "network": network or EXISTING_NETWORK,
+    }
+    made = deployed_with("dev", changes).counts()
+    assert not [typ for typ in made if typ.startswith(("network:", "privatedns:"))]
+
+
+def test_an_existing_servers_vault_is_locked_all_the_same() -> None:
+    deployment = deployed_with("uat", {"postgres": EXISTING_POSTGRES})
+    assert set(deployment.all(LOCK)) == {"engram-uat-vault-lock"}
 
 
 def test_the_exports_are_those_of_the_contract() -> None:

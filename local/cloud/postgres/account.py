@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import stat
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,11 @@ class Account:
         return path
 
     def reaches(self, folder: Path) -> bool:
-        """Tell whether the account can enter a folder and all that lead to it."""
-        if not self.foreign:
-            return True
-        existing = [path for path in (folder, *folder.parents) if path.exists()]
-        return all(path.stat().st_mode & stat.S_IXOTH for path in existing)
+        """Tell whether the account can enter a folder, which takes all that lead to it."""
+        tried = subprocess.run(
+            ["test", "-x", str(folder)], check=False, env={"PATH": os.defpath}, **self.process
+        )
+        return tried.returncode == 0
 
     def private_folder(self, folder: Path) -> Path:
         """Return a folder of the account that nobody else enters; refuse a stranger's.

@@ -6,7 +6,6 @@ talks to.
 """
 
 import datetime as dt
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from local.files import write_atomically
 from local.lock import held
 
 LIFETIME = dt.timedelta(days=3650)
+PRIVATE = 0o600
 CLOCK_SKEW = dt.timedelta(hours=1)
 
 
@@ -57,9 +58,11 @@ class Authority:
             )
             .sign(key, hashes.SHA256())
         )
-        _write_private(self._key_file, _pem(key, serialization.NoEncryption()))
+        private = _pem(key, serialization.NoEncryption()).decode()
+        write_atomically(self._key_file, private, PRIVATE)
         # Last, and in one step: whoever sees the certificate also finds the key.
-        _replace(self.ca_file, certificate.public_bytes(serialization.Encoding.PEM))
+        pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+        write_atomically(self.ca_file, pem)
 
     def issue(self, fqdn: str, passphrase: bytes) -> tuple[bytes, bytes]:
         """Return a new private key, encrypted, and its certificate for one name; both PEM."""
@@ -123,15 +126,3 @@ def _pem(
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(content)
-    temporary.replace(path)

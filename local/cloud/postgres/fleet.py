@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class Endpoint:
     """``PGPORT``."""
     ca_file: Path
     """``PGSSLROOTCERT``."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Servers that should run and do not, and why; empty unless they were just looked at."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -64,7 +66,7 @@ class Fleet:
     def current(cls) -> "Fleet":
         """Return the fleet of this clone."""
         paths = Paths.current()
-        return cls(paths.services / "postgres", Authority(paths.cloud / "ca"), paths.cache)
+        return cls(paths.services / "postgres", Authority(paths.cloud / "ca"), paths.service_cache)
 
     @cached_property
     def account(self) -> Account:
@@ -119,7 +121,7 @@ class Fleet:
         self.authority.ensure()
         self._make_folders()
         self.routes.mkdir(exist_ok=True)
-        with held(self.folder / "router.start", wait=True), self._router.grab() as lifeline:
+        with held(self._router_lock, wait=True), self._router.grab() as lifeline:
             if lifeline is not None:
                 self._spawn_router(lifeline)
         return self.endpoint
@@ -136,14 +138,18 @@ class Fleet:
 
     def stop_router(self) -> None:
         """Stop the router if it runs."""
+        if not self.folder.exists():
+            return
         deadline = time.monotonic() + ROUTER_STOP_SECONDS
-        while self.router_running:
-            if time.monotonic() > deadline:
-                raise PostgresError(f"the router does not stop; see {self.folder / 'router.log'}")
-            # Its lifeline is held, so the number is its own and not a later stranger's.
-            with suppress(ProcessLookupError):
-                os.kill(int((self.folder / "router.pid").read_text("utf-8")), signal.SIGTERM)
-            time.sleep(POLL_SECONDS)
+        with held(self._router_lock, wait=True):
+            while self.router_running:
+                if time.monotonic() > deadline:
+                    raise PostgresError(f"the router does not stop; see {self._router_log}")
+                # Its lifeline is held, so the number is its own and not a later stranger's;
+                # one that has just been started has not noted it yet.
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    os.kill(int(self._router_pid.read_text("utf-8")), signal.SIGTERM)
+                time.sleep(POLL_SECONDS)
 
     def _spawn_router(self, lifeline: int) -> None:
         try:
@@ -153,7 +159,8 @@ class Fleet:
                 f"port {self._port} of the local cloud cannot be opened ({error.strerror}): stop"
                 f" the program that uses it, or remove {self._port_file} to choose another"
             ) from error
-        with listener, (self.folder / "router.log").open("ab") as log:
+        self._router_pid.unlink(missing_ok=True)
+        with listener, self._router_log.open("ab") as log:
             listener.listen()
             ports.note(self._port_file, listener.getsockname()[1])
             descriptor = listener.fileno()
@@ -171,6 +178,18 @@ class Fleet:
     @property
     def _router(self) -> Lifeline:
         return Lifeline(self.folder / "router.alive")
+
+    @property
+    def _router_lock(self) -> Path:
+        return self.folder / "router.start"
+
+    @property
+    def _router_pid(self) -> Path:
+        return self.folder / "router.pid"
+
+    @property
+    def _router_log(self) -> Path:
+        return self.folder / "router.log"
 
     @property
     def _port_file(self) -> Path:

@@ -76,3 +76,6 @@ CREATE EVENT TRIGGER azure_gate_start ON ddl_command_start
 CREATE EVENT TRIGGER azure_gate_end ON ddl_command_end
     WHEN TAG IN ('CREATE EXTENSION', 'ALTER EXTENSION')
     EXECUTE FUNCTION pg_catalog.azure_gate_end();
+-- Also in a session whose session_replication_role is replica, which skips ordinary triggers.
+ALTER EVENT TRIGGER azure_gate_start ENABLE ALWAYS;
+ALTER EVENT TRIGGER azure_gate_end ENABLE ALWAYS;

@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+from local.files import write_atomically
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -34,7 +36,4 @@ def reserve(file: Path) -> int:
 
 def note(file: Path, port: int) -> None:
     """Write a port to a file in one step, as others may be reading."""
-    temporary = file.with_suffix(".new")
-    temporary.write_text(f"{port}\n", encoding="utf-8")
-    temporary.chmod(0o644)
-    temporary.replace(file)
+    write_atomically(file, f"{port}\n")

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from local.cloud.postgres import wire
 from local.cloud.postgres.ports import LOOPBACK
+from local.files import write_atomically
 
 LOG = logging.getLogger("router")
 HANDSHAKE_SECONDS = 60
@@ -51,7 +52,8 @@ class Routes:
 
     def all(self) -> list[int]:
         """Return the ports of all servers."""
-        return [self.port(file.name) for file in self.folder.iterdir() if file.suffix != ".new"]
+        names = (file.name for file in self.folder.iterdir())
+        return [self.port(name) for name in names if not name.startswith(".")]
 
 
 async def handle(
@@ -182,11 +184,11 @@ async def serve(routes: Routes, listener: socket.socket) -> None:
 
 def main(folder: str, descriptor: str) -> None:
     """Leave the process that started us behind, and serve the socket it opened."""
-    child = os.fork()
-    if child:
-        Path(folder).with_name("router.pid").write_text(f"{child}\n", encoding="utf-8")
+    if os.fork():
         os._exit(0)
     os.setsid()
+    # Before it serves, and by itself: whoever reads the number finds us behind it.
+    write_atomically(Path(folder).with_name("router.pid"), f"{os.getpid()}\n")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     asyncio.run(serve(Routes(Path(folder)), socket.socket(fileno=int(descriptor))))
 

@@ -10,11 +10,12 @@ for that.
 
 import hashlib
 import json
+import shlex
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,14 @@ from psycopg import sql
 
 from local.cloud.postgres import ports
 from local.cloud.postgres.account import Account, remove_tree
+from local.cloud.postgres.alone import alone
 from local.cloud.postgres.authority import Authority
 from local.cloud.postgres.binaries import Binaries
 from local.cloud.postgres.configuration_files import write_configuration
 from local.cloud.postgres.errors import PostgresError
 from local.cloud.postgres.lifeline import Lifeline
-from local.lock import held
-from local.process import is_alive
+from local.files import write_atomically
+from local.process import command_of, is_alive
 
 SUPERUSER = "azuresu"
 ADMIN_GROUP = "azure_pg_admin"
@@ -41,6 +43,9 @@ RELOAD_SECONDS = 10.0
 LOG_TAIL_LINES = 8
 LOG_BYTES = 16 << 20
 POLL_SECONDS = 0.005
+
+QUIET = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"
+"""For the service's own sessions: not even a password's verifier belongs into the log."""
 
 Settings = Mapping[str, str]
 """Server parameters by name, all of them, in Azure's spelling."""
@@ -77,9 +82,8 @@ class Server:
 
     @property
     def sockets(self) -> Path:
-        """Where the superuser's socket lies: a short path, as sockets need one."""
-        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"engram-{digest}"
+        """Where the superuser's socket lies: as noted at the last start, whatever TMPDIR is now."""
+        return Path((self.folder / "sockets").read_text(encoding="utf-8"))
 
     @property
     def exists(self) -> bool:
@@ -103,86 +107,119 @@ class Server:
 
     # -- life ------------------------------------------------------------------------
 
+    @contextmanager
+    def control(self) -> Iterator[None]:
+        """Let nobody else start, stop, change or remove the server meanwhile."""
+        # Not inside of the folder, which may be removed meanwhile.
+        with alone(self.folder.parent.with_name("locks") / self.name):
+            yield
+
     def create(self, authority: Authority, data_key: str, settings: Settings) -> None:
         """Make and start an empty server; remains of an interrupted creation are removed."""
-        self.remove()
-        self.folder.mkdir(parents=True)
-        for folder in (self.folder.parent, self.folder):
-            folder.chmod(0o755)  # whatever the umask: the account must pass
-        self.data.mkdir(mode=0o700)
-        self.account.own(self.data)
-        self._initialise()
-        key, certificate = authority.issue(self.fqdn, data_key.encode())
-        for file, content in (("server.crt", certificate), ("server.key", key)):
-            path = self.folder / file
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            self.account.lend(path)
-        self.start(data_key, settings)
-        self._furnish()
-        (self.folder / "created").touch()
+        with self.control():
+            self.remove()
+            self.folder.mkdir(parents=True)
+            for folder in (self.folder.parent, self.folder):
+                folder.chmod(0o755)  # whatever the umask: the account must pass
+            self.data.mkdir(mode=0o700)
+            self.account.own(self.data)
+            self._initialise()
+            key, certificate = authority.issue(self.fqdn, data_key.encode())
+            for file, content in (("server.crt", certificate), ("server.key", key)):
+                path = self.folder / file
+                path.touch(mode=0o600)
+                path.write_bytes(content)
+                self.account.lend(path)
+            self._start(data_key, settings)
+            self._furnish()
+            (self.folder / "created").touch()
 
     def start(self, data_key: str, settings: Settings) -> None:
         """Start the process unless it runs; a wrong data key cannot."""
-        with held(self.folder / "control", wait=True):
-            if not self._postmaster_lives:
-                # The children of one that was killed take a moment to notice.
-                _await(lambda: not self.running, STOP_SECONDS, f"{self.name}: children remain")
-            with self._lifeline.grab() as lifeline:
-                if lifeline is not None:
-                    self._launch(data_key, settings, lifeline)
+        with self.control():
+            if not self.exists:
+                raise PostgresError(f"server {self.name} was removed, or never completely created")
+            self._start(data_key, settings)
+
+    def _start(self, data_key: str, settings: Settings) -> None:
+        if self.running and self._postmaster_lives:
+            return
+        # The children of one that was killed take a moment to notice.
+        _await(lambda: not self.running, STOP_SECONDS, f"{self.name}: children remain")
+        with self._lifeline.grab() as lifeline:
+            if lifeline is not None:
+                self._launch(data_key, settings, lifeline)
 
     @property
     def _postmaster_lives(self) -> bool:
+        """Whether the noted process is there, and no stranger who got its number."""
         try:
             first = (self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]
         except FileNotFoundError:
             return False
-        return is_alive(int(first))
+        return is_alive(int(first)) and command_of(int(first)) in {"postgres", None}
 
     def _launch(self, data_key: str, settings: Settings, lifeline: int) -> None:
         # Nobody else holds the lifeline, hence nobody uses these folders; but a killed
         # postmaster that is still a zombie looks alive to the next one.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        remove_tree(self.sockets)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        self.account.private_folder(self.sockets)
+        self._make_sockets()
         self._configure(settings, ports.reserve(self.folder / "port"))
-        (self.folder / "started.json").write_text(json.dumps(dict(settings)), encoding="utf-8")
-        self._control(
-            *("start", "-w", "-t", str(START_SECONDS), "-o", f"-c config_file={self._config}"),
+        write_atomically(self.folder / "started.json", json.dumps(dict(settings)))
+        # pg_ctl hands both to a shell, and only one of them can be quoted by us.
+        options = ("-D", ".", "-o", f"-c config_file={shlex.quote(str(self._config))}")
+        self._run(
+            *("pg_ctl", "start", "-s", "-w", "-t", str(START_SECONDS), *options),
             environment={DATA_KEY_VARIABLE: data_key},
             inherit=(lifeline,),
         )
+
+    def _make_sockets(self) -> None:
+        """Make the folder of the superuser's socket: a short path, as sockets need one."""
+        self._remove_sockets()
+        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"engram-{digest}"
+        remove_tree(folder)
+        self.account.private_folder(folder)
+        write_atomically(self.folder / "sockets", str(folder))
+
+    def _remove_sockets(self) -> None:
+        with suppress(FileNotFoundError):
+            remove_tree(self.sockets)
 
     def stop(self) -> None:
         """Stop the process if it runs, rolling back what is open."""
         if not self.folder.exists():
             return
-        with held(self.folder / "control", wait=True):
-            if self.running and (self.data / "postmaster.pid").exists():
+        with self.control():
+            if self.running and self._postmaster_lives:
                 self._halt()
             _await(lambda: not self.running, STOP_SECONDS, f"server {self.name} does not stop")
-            remove_tree(self.sockets)
+            self._remove_sockets()
 
     def _halt(self) -> None:
-        wait = ("-w", "-t", str(STOP_SECONDS))
+        wait = ("-D", ".", "-s", "-w", "-t", str(STOP_SECONDS))
         try:
-            self._control("stop", "-m", "fast", *wait)
+            self._run("pg_ctl", "stop", "-m", "fast", *wait)
         except PostgresError:
             # A session that cannot be ended must not keep the server up: recovery at the
             # next start replays what was committed.
-            self._control("stop", "-m", "immediate", *wait)
+            if self._postmaster_lives:
+                self._run("pg_ctl", "stop", "-m", "immediate", *wait)
 
     def remove(self) -> None:
         """Stop the process and remove all that belonged to it."""
-        self.stop()
-        remove_tree(self.folder)
+        with self.control():
+            # First, so that what is half removed counts as never created.
+            (self.folder / "created").unlink(missing_ok=True)
+            self.stop()
+            remove_tree(self.folder)
 
     def reload(self, settings: Settings) -> None:
         """Apply parameters to the running process; returns when new sessions see them."""
-        with held(self.folder / "control", wait=True):
+        with self.control():
             self._configure(settings, self.port)
             with self.superuser() as db:
                 before = db.execute("SELECT pg_conf_load_time()").fetchone()
@@ -207,31 +244,36 @@ class Server:
             dbname=database,
             autocommit=True,
             connect_timeout=START_SECONDS,
-            # Not even a password's verifier belongs into the log.
-            options="-c log_statement=none -c log_min_duration_statement=-1"
-            " -c log_min_error_statement=panic",
+            options=QUIET,
+            # Whatever libpq's variables say: they are for clients, who come by the network.
+            hostaddr="",
+            sslmode="disable",
+            sslnegotiation="postgres",
+            gssencmode="disable",
+            channel_binding="prefer",
+            require_auth="",
+            requirepeer="",
+            target_session_attrs="any",
         ) as db:
             yield db
 
+    def add_administrator(self, login: str) -> None:
+        """Give a role an administrator's rights, and make it if there is none."""
+        role, group = sql.Identifier(login), sql.Identifier(ADMIN_GROUP)
+        with self.superuser() as db:
+            if db.execute("SELECT FROM pg_roles WHERE rolname = %s", [login]).fetchone() is None:
+                db.execute(sql.SQL("CREATE ROLE {}").format(role))
+            db.execute(sql.SQL("ALTER ROLE {} LOGIN INHERIT CREATEDB CREATEROLE").format(role))
+            db.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(group, role))
+
     def set_administrator(self, login: str, password: str) -> None:
         """Create the administrator, or give it another password."""
+        self.add_administrator(login)
         with self.superuser() as db:
-            role = sql.Identifier(login)
-            exists = db.execute("SELECT FROM pg_roles WHERE rolname = %s", [login]).fetchone()
-            if exists is None:
-                db.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER INHERIT CREATEDB CREATEROLE").format(
-                        role
-                    )
-                )
-                db.execute(
-                    sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(
-                        sql.Identifier(ADMIN_GROUP), role
-                    )
-                )
             verifier = db.pgconn.encrypt_password(
                 password.encode(), login.encode(), b"scram-sha-256"
             ).decode()
+            role = sql.Identifier(login)
             db.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(verifier)))
 
     # -- how ---------------------------------------------------------------------------
@@ -243,7 +285,8 @@ class Server:
     def _configure(self, settings: Settings, port: int) -> None:
         own = {
             "port": str(port),
-            "unix_socket_directories": str(self.sockets),
+            # A list: quoted, a comma belongs to the path.
+            "unix_socket_directories": '"' + str(self.sockets).replace('"', '""') + '"',
             "ssl_passphrase_command": f"printenv {DATA_KEY_VARIABLE}",
         }
         write_configuration(self.folder, settings, own, self.binaries)
@@ -273,16 +316,6 @@ class Server:
                         sql.Identifier(name)
                     )
                 )
-
-    def _control(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        inherit: tuple[int, ...] = (),
-    ) -> None:
-        self._run(
-            "pg_ctl", "-D", str(self.data), "-s", *command, environment=environment, inherit=inherit
-        )
 
     def _run(
         self,

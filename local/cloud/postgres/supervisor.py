@@ -6,11 +6,11 @@ missing, and next to nothing when all runs.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local.cloud.postgres.custody import Custody
 from local.cloud.postgres.fleet import Endpoint, Fleet
-from local.cloud.resources.flexible_server import FlexibleServer, access_of, restart, settle
+from local.cloud.resources.flexible_server import FlexibleServer, access_of, restart, settle_all
 from local.cloud.resources.server_child import SERVER
 from local.cloud.store import Store
 from local.cloud.world import World
@@ -30,12 +30,14 @@ class Status:
 
 
 def start() -> Endpoint:
-    """Start the router and every server whose key lets it run; return how to reach them."""
+    """Start the router and every server whose key lets it run; return how to reach them.
+
+    What is wrong with a server that does not start is said in ``Endpoint.failures`` and in
+    a warning: the others, and the stacks that need them, go on.
+    """
     endpoint = Fleet.current().start_router()
     with _world() as world:
-        for record in world.of_type(SERVER):
-            settle(world, record)
-    return endpoint
+        return replace(endpoint, failures=settle_all(world))
 
 
 def stop() -> None:

@@ -56,18 +56,10 @@ class EntraAdministrator(ServerChild):
     @override
     def create(self, world: World, arm_id: str, inputs: Body) -> Body:
         login = str(inputs["principalName"])
-        role = sql.Identifier(login)
-        with running_server(server_of(world, arm_id)).superuser() as db:
-            if db.execute("SELECT FROM pg_roles WHERE rolname = %s", [login]).fetchone() is None:
-                db.execute(sql.SQL("CREATE ROLE {}").format(role))
-            db.execute(
-                sql.SQL("ALTER ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD NULL").format(role)
-            )
-            db.execute(
-                sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(
-                    sql.Identifier(ADMIN_GROUP), role
-                )
-            )
+        server = running_server(server_of(world, arm_id))
+        server.add_administrator(login)
+        with server.superuser() as db:
+            db.execute(sql.SQL("ALTER ROLE {} PASSWORD NULL").format(sql.Identifier(login)))
         return {**self.echo(arm_id, inputs), "objectId": inputs["objectId"]}
 
     @override

@@ -2,21 +2,26 @@
 
 The server starts only while its identity can unwrap its data key. Every change
 to a vault, key, identity or role assignment makes it look again: without access
-the process is stopped (state ``Inaccessible``), with access it comes back.
+the process is stopped (state ``Inaccessible``), with access it comes back. In the
+same way its name leads to it only while the network around it lets it.
 """
 
 import datetime as dt
+import logging
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
-from local.cloud.arm import ArmError, Body, Record, Refusal, ResourceType, lookup
+from local.cloud.arm import ArmError, Body, Record, Refusal, ResourceType, lookup, without
 from local.cloud.keyring import KEY_URI, KeyUnavailable, find_vault
 from local.cloud.postgres.catalogue import DISK_IOPS, DISK_TIERS, find_sku
 from local.cloud.postgres.custody import CUSTOMER_MANAGED, Custody
+from local.cloud.postgres.errors import PostgresError
 from local.cloud.postgres.fleet import Fleet
 from local.cloud.postgres.parameters import computed_defaults, defaults
+from local.cloud.resources.reachability import reachable
 from local.cloud.resources.server_child import (
     API_VERSION,
     SERVER,
@@ -29,8 +34,10 @@ from local.cloud.world import IDENTITY, World
 
 CONFIGURATION = f"{SERVER}/configurations"
 DEFAULT_STORAGE_GIB = 32
-RSA_SIZES = (2048, 3072, 4096)
 DECIDES_ACCESS = ("/vaults/", "/userassignedidentities/", "/roleassignments/")
+DECIDES_ROUTE = ("/privateendpoints/", "/privatednszones/")
+SYSTEM_WINDOW = {"customWindow": "Disabled", "dayOfWeek": 0, "startHour": 0, "startMinute": 0}
+LOG = logging.getLogger(__name__)
 
 
 class FlexibleServer(ResourceType):
@@ -65,6 +72,7 @@ class FlexibleServer(ResourceType):
             _admit_key(world, inputs, "primaryKeyURI", "primaryUserAssignedIdentityId")
             if lookup(inputs, "backup.geoRedundantBackup") == "Enabled":
                 _admit_key(world, inputs, "geoBackupKeyURI", "geoBackupUserAssignedIdentityId")
+                _admit_region(world, inputs)
 
     @override
     def create(self, world: World, arm_id: str, inputs: Body) -> Body:
@@ -78,15 +86,18 @@ class FlexibleServer(ResourceType):
         server = fleet.server(arm_id.rsplit("/", 1)[-1])
         server.create(fleet.authority, data_key, defaults(computed))
         _set_password(server.name, inputs)
-        fleet.publish(server)
+        _route(world, arm_id, inputs)
         return {
-            **self._outputs(world, arm_id, inputs),
+            # The REST specification lets a window be read and updated, but not created.
+            **self._outputs(world, arm_id, without(inputs, ("maintenanceWindow",))),
             "systemData": {"createdAt": _timestamp(world.now()), "createdByType": "User"},
         }
 
     @override
     def read(self, world: World, record: Record) -> Body:
         access = access_of(world, record)
+        if access.data_key is None:
+            settle(world, record)  # a key expires without anybody writing anything
         outputs = {**record.outputs, "state": access.state}
         return _with_key_status(outputs, valid=access.data_key is not None)
 
@@ -107,11 +118,11 @@ class FlexibleServer(ResourceType):
     def delete(self, world: World, record: Record) -> None:
         fleet = Fleet.current()
         server = fleet.server(record.name)
-        fleet.withdraw(server)
         server.remove()
+        fleet.withdraw(server)  # afterwards, as nobody publishes what does not exist
 
     @override
-    def serialised_on(self, arm_id: str) -> str | None:
+    def serialised_on(self, arm_id: str, inputs: Body) -> str | None:
         return arm_id
 
     @override
@@ -120,13 +131,12 @@ class FlexibleServer(ResourceType):
 
     @override
     def watch(self, world: World, changed: str) -> None:
-        if any(part in f"{changed.lower()}/" for part in DECIDES_ACCESS):
-            for record in world.of_type(self.type):
-                settle(world, record)
+        if any(part in f"{changed.lower()}/" for part in (*DECIDES_ACCESS, *DECIDES_ROUTE)):
+            settle_all(world)
 
     def _outputs(self, world: World, arm_id: str, inputs: Body) -> Body:
         size = _storage_gib(inputs)
-        tier = DISK_TIERS.get(size, "")
+        tier = lookup(inputs, "storage.tier") or DISK_TIERS.get(size, "")
         server = Fleet.current().server(arm_id.rsplit("/", 1)[-1])
         body = self.echo(arm_id, inputs)
         storage = {"autoGrow": "Disabled", "type": "Premium_LRS", "tier": tier}
@@ -139,6 +149,7 @@ class FlexibleServer(ResourceType):
             "fullyQualifiedDomainName": server.fqdn,
             "highAvailability": {**availability, "state": "Healthy" if enabled else "NotEnabled"},
             "identity": _identity_outputs(world, body.get("identity")),
+            "maintenanceWindow": {**SYSTEM_WINDOW, **body.get("maintenanceWindow", {})},
             "minorVersion": server.binaries.version.partition(".")[2],
             "network": {"publicNetworkAccess": "Enabled", **body.get("network", {})},
             "privateEndpointConnections": [],
@@ -174,18 +185,40 @@ def access_of(world: World, record: Record) -> Access:
 
 
 def settle(world: World, record: Record) -> None:
-    """Make the process agree with the vault: stopped without access, running with it."""
-    fleet = Fleet.current()
-    server = fleet.server(record.name)
-    if not server.exists:
-        return
-    access = access_of(world, record)
-    if access.data_key is None:
-        server.stop()
-        return
-    if not server.running:
-        server.start(access.data_key, settings_of(world, record))
-        fleet.publish(server)
+    """Make process and route agree with the vault and the network, in one step."""
+    server = Fleet.current().server(record.name)
+    with server.control():
+        if not server.exists:
+            return
+        access = access_of(world, record)
+        if access.data_key is None:
+            server.stop()
+        else:
+            server.start(access.data_key, settings_of(world, record))
+            _follow_rotation(world, record)
+        _route(world, record.arm_id, record.inputs)
+
+
+def settle_all(world: World) -> dict[str, str]:
+    """Settle every server; return what is wrong with those that cannot be, by name.
+
+    A server that does not start is the trouble of its own stack, and of no other.
+    """
+    failures = {}
+    for record in world.of_type(SERVER):
+        try:
+            settle(world, record)
+        except SICKNESS as error:
+            failures[record.name] = f"{type(error).__name__}: {error}"
+            LOG.warning("server %s is left as it is: %s", record.name, error)
+    return failures
+
+
+SICKNESS = (PostgresError, ArmError, OSError, LookupError, ValueError, subprocess.SubprocessError)
+"""What a broken folder, file, port or process raises."""
+
+
+def _follow_rotation(world: World, record: Record) -> None:
     try:
         # Azure follows a rotation within a day; here it is followed at once.
         Custody(world, record.arm_id).follow(record.inputs)
@@ -194,10 +227,21 @@ def settle(world: World, record: Record) -> None:
         return
 
 
+def _route(world: World, arm_id: str, inputs: Body) -> None:
+    fleet = Fleet.current()
+    server = fleet.server(arm_id.rsplit("/", 1)[-1])
+    if reachable(world, arm_id, inputs):
+        fleet.publish(server)
+    else:
+        fleet.withdraw(server)
+
+
 def restart(world: World, record: Record) -> None:
     """Restart the process, which is when static parameters take effect."""
-    Fleet.current().server(record.name).stop()
-    settle(world, record)
+    server = Fleet.current().server(record.name)
+    with server.control():
+        server.stop()
+        settle(world, record)
 
 
 def settings_of(
@@ -282,6 +326,24 @@ def _admit_key(world: World, inputs: Body, key: str, identity: str) -> None:
         raise ArmError(
             400, code, f"The server cannot use {key} '{encryption[key]}': {error.message}"
         ) from error
+
+
+def _admit_region(world: World, inputs: Body) -> None:
+    """Refuse a geo-backup key that a disaster would take away together with the server."""
+    match = KEY_URI.fullmatch(inputs["dataEncryption"]["geoBackupKeyURI"])
+    vault = match and find_vault(world, match["vault"])
+    if vault and _region(vault.outputs) == _region(inputs):
+        raise ArmError(
+            400,
+            "CMKInvalidEncryptionParameters",
+            "The input server encryption parameters are invalid. The geo-backup key must be in a"
+            f" vault of the paired region; '{vault.name}' is in {_region(inputs)}, where the server"
+            " is.",
+        )
+
+
+def _region(body: Body) -> str:
+    return str(body.get("location", "")).lower().replace(" ", "")
 
 
 # -- small things ------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Keys in a vault: real key pairs, versioned, soft-deleted, with a rotation policy.
 
-A PUT of a key that exists changes nothing on Azure ("create if not exist"):
-what is create-only replaces, and a replacement meets its own soft-deleted name.
+Azure's resource manager creates a key and refuses any change of it later: what is
+create-only replaces, and a replacement meets its own soft-deleted name.
 """
 
 import re
@@ -57,7 +57,18 @@ class Key(ResourceType):
         yield from _check_policy(lookup(inputs, "properties.rotationPolicy") or {})
 
     def admit(self, world: World, arm_id: str, inputs: Body, old: Record | None) -> None:
-        """Refuse a soft-deleted name, and an HSM key in a standard vault."""
+        """Refuse any change, a soft-deleted name, and an HSM key in a standard vault."""
+        if old is not None and _asked(old.inputs) != _asked(inputs):
+            # https://github.com/Azure/bicep/issues/8283
+            raise ArmError(
+                400,
+                "KeyCreationParametersDidNotMatchExistingKey",
+                "[KeyCreationParametersDidNotMatchExistingKey (BadRequest)] The key"
+                f" '{old.name}' already exists, but the specified key creation parameters did not"
+                " match that of the existing key. This API can only be used for creating the first"
+                " version of a new key (no subsequent versions can be created, and existing keys"
+                " cannot be updated).",
+            )
         if old is None and world.store.fact(DELETED_KEY, arm_id) is not None:
             raise ArmError(
                 409,
@@ -99,7 +110,7 @@ class Key(ResourceType):
         return {**record.outputs, "keyUriWithVersion": uri, "attributes": attributes}
 
     def update(self, world: World, record: Record, inputs: Body) -> Body:
-        """Change nothing, as Azure: it creates if there is none, and else returns what is."""
+        """Return what is: only a request that asks for nothing new gets here."""
         del inputs
         return self.read(world, record)
 
@@ -132,6 +143,10 @@ def rotated_attributes(world: World, properties: Body) -> Body:
     expiry = lookup(properties, "rotationPolicy.attributes.expiryTime")
     days = _days(expiry) if expiry is not None else None
     return {} if days is None else {"expires": int(world.now() + days * DAY_SECONDS)}
+
+
+def _asked(inputs: Body) -> Body:
+    return {part: inputs[part] for part in ("tags", "properties") if inputs.get(part)}
 
 
 def _times(version: Body) -> Body:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from local.cloud.arm import ArmError, Body, Record, Refusal, ResourceType, lookup
 from local.cloud.resources.names import NETWORK_NAME, NETWORK_NAME_WORDS, name_rule
+from local.cloud.resources.server_child import server_is_busy
 from local.cloud.resources.subnet import (
     FLEXIBLE_SERVER,
     PRIVATE_ENDPOINT,
@@ -82,6 +83,15 @@ class PrivateEndpoint(ResourceType):
                 f"Call to {target.type} failed. Error message: '{target.name}' lives in a delegated"
                 " subnet; private endpoints are for servers with public access networking.",
             )
+
+    def serialised_on(self, arm_id: str, inputs: Body) -> str | None:
+        """Return the target if it is a server: approving an endpoint is a write to it, too."""
+        target = str(inputs["privateLinkServiceConnections"][0]["privateLinkServiceId"])
+        return target if f"/{FLEXIBLE_SERVER}/".lower() in target.lower() else None
+
+    def busy(self, holder: str) -> ArmError:
+        """Return the server's answer."""
+        return server_is_busy(holder)
 
     def create(self, world: World, arm_id: str, inputs: Body) -> Body:
         """Take an address in the subnet, which must be there, and approve the connection."""

@@ -71,7 +71,11 @@ class RoleAssignment(ResourceType):
     def admit(self, world: World, arm_id: str, inputs: Body, old: Record | None) -> None:
         """Refuse a change, a duplicate, and a principal the directory does not know yet."""
         if old is not None:
-            raise _no_update(inputs, old)
+            raise ArmError(
+                400,
+                "RoleAssignmentUpdateNotPermitted",
+                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
+            )
         for other in world.of_type(ROLE_ASSIGNMENT):
             if _grant(other.arm_id, other.outputs) == _grant(arm_id, inputs):
                 raise ArmError(
@@ -129,12 +133,3 @@ def _grant(arm_id: str, body: Body) -> tuple[str, str, str]:
 
 def _too_new(world: World, identity: Record) -> bool:
     return world.now() - identity.created_at < DIRECTORY_DELAY_SECONDS
-
-
-def _no_update(inputs: Body, old: Record) -> ArmError:
-    del inputs, old
-    return ArmError(
-        400,
-        "RoleAssignmentUpdateNotPermitted",
-        "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-    )

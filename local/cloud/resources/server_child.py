@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from local.cloud.arm import ArmError, Record, ResourceType
+from local.cloud.arm import ArmError, Body, Record, ResourceType
 from local.cloud.postgres.fleet import Fleet
 from local.cloud.postgres.server import Server
 from local.cloud.world import World
@@ -47,7 +47,7 @@ class ServerChild(ResourceType):
     slow: ClassVar[bool] = True
 
     @override
-    def serialised_on(self, arm_id: str) -> str | None:
+    def serialised_on(self, arm_id: str, inputs: Body) -> str | None:
         return server_id_of(arm_id)
 
     @override

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import StackSettings
-from stacks.settings.rules import environment, keys, memory, server
+from stacks.settings.rules import environment, keys, memory, network, server
 
 RULES: tuple[Callable[[StackSettings], Iterator[Mistake]], ...] = (
     *server.RULES,
     *keys.RULES,
     *memory.RULES,
+    *network.RULES,
     *environment.RULES,
 )
 

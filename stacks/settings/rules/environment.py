@@ -1,58 +1,28 @@
-"""What an environment promises, and the network it stands in."""
+"""What an environment promises."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import HnswSettings, ManagedPostgres, StackSettings
 
-SMALLEST_SUBNET = 29
-"""Prefix length; Azure keeps 5 addresses of each subnet, so a /29 has 3 left."""
 
-PRIVATE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+def customers_data_are_protected(s: StackSettings) -> Iterator[Mistake]:
+    """Customers accept on uat and live on prod: no mistaken command deletes their data."""
+    if s.environment in {"uat", "prod"} and not s.protected:
+        yield Mistake("protected", "False", f"true in {s.environment}", "set it to true")
 
 
-def subnet_lies_in_the_network(s: StackSettings) -> Iterator[Mistake]:
-    """Azure refuses a subnet outside the network, and one without free addresses."""
-    space, subnet = s.network.address_space, s.network.endpoints_subnet
-    if not any(space.subnet_of(private) for private in PRIVATE_RANGES):
-        yield Mistake(
-            "network.address_space",
-            f"'{space}'",
-            ", ".join(map(str, PRIVATE_RANGES)),
-            "use a private range (RFC 1918)",
-        )
-    if not subnet.subnet_of(space):
-        yield Mistake(
-            "network.endpoints_subnet",
-            f"'{subnet}'",
-            f"a part of {space}",
-            "choose a range inside network.address_space",
-        )
-    if subnet.prefixlen > SMALLEST_SUBNET:
-        yield Mistake(
-            "network.endpoints_subnet",
-            f"'{subnet}'",
-            f"a /{SMALLEST_SUBNET} or larger",
-            "Azure keeps 5 addresses of each subnet; choose a shorter prefix",
-        )
+def only_dev_has_lists(s: StackSettings) -> Iterator[Mistake]:
+    """Load tests and acceptance mean something only on the index of production."""
+    if s.environment != "dev" and not isinstance(s.memory.index, HnswSettings):
+        method = repr(s.memory.index.method)
+        remedy = "choose hnsw; ivfflat answers slower and must be rebuilt as data grow"
+        yield Mistake("memory.index.method", method, f"'hnsw' in {s.environment}", remedy)
 
 
 def production_survives(s: StackSettings) -> Iterator[Mistake]:
-    """What prod promises: a zone, a region or a mistaken command may be lost, the data not."""
-    if s.environment != "prod":
-        return
-    if not s.protected:
-        yield Mistake("protected", "False", "true in prod", "set it to true")
-    if not isinstance(s.memory.index, HnswSettings):
-        method = repr(s.memory.index.method)
-        remedy = "choose hnsw; ivfflat answers slower and must be rebuilt as data grow"
-        yield Mistake("memory.index.method", method, "'hnsw' in prod", remedy)
-    yield from _server_survives(s)
-
-
-def _server_survives(s: StackSettings) -> Iterator[Mistake]:
-    if not isinstance(s.postgres, ManagedPostgres):
+    """What prod promises: a zone or a region may be lost, the data not."""
+    if s.environment != "prod" or not isinstance(s.postgres, ManagedPostgres):
         return
     if s.postgres.high_availability.mode != "ZoneRedundant":
         yield Mistake(
@@ -70,4 +40,4 @@ def _server_survives(s: StackSettings) -> Iterator[Mistake]:
         )
 
 
-RULES = (subnet_lies_in_the_network, production_survives)
+RULES = (customers_data_are_protected, only_dev_has_lists, production_survives)

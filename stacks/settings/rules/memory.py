@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from memory.schema.model import INDEXABLE_DIMENSIONS, STORABLE_DIMENSIONS
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import (
     HnswSettings,
@@ -10,11 +11,8 @@ from stacks.settings.model import (
     StackSettings,
 )
 
-INDEXABLE_DIMENSIONS = {"vector": 2000, "halfvec": 4000}
-"""What HNSW and IVFFlat can index.  https://github.com/pgvector/pgvector#hnsw"""
-
-STORABLE_DIMENSIONS = 16_000
-"""What a column of pgvector can hold at all."""
+POOLED_LOGINS = 2
+"""app and reader, who may use Azure's PgBouncer; the migrator refuses any pooler."""
 
 OPERATORS = 5
 """Connections kept for the migrator, the exporter and a human with psql."""
@@ -23,28 +21,56 @@ TAKEN_DATABASES = ("zep", "postgres", "template0", "template1", "azure_maintenan
 
 
 def connections_fit_the_server(s: StackSettings) -> Iterator[Mistake]:
-    """The pools, full, and the operators must stay below what the server grants."""
-    app, pooler = s.connections.application, s.connections.pooler
-    needed = app.replicas * (app.pool_size + app.max_overflow)
-    needed += pooler.default_pool_size + pooler.reserve_pool_size + OPERATORS
+    """What all may open at once, by every way the network leaves open, fits the server."""
     if isinstance(s.postgres, ManagedPostgres):
         granted, server = s.postgres.size.user_connections, s.postgres.sku
     else:
         granted, server = s.postgres.user_connections, s.postgres.host
+    budget = _connection_budget(s)
+    needed = sum(budget.values())
     if needed > granted:
+        shares = " + ".join(f"{number} for {who}" for who, number in budget.items())
         yield Mistake(
             "connections",
-            f"{needed} (pools, pooler and {OPERATORS} for operators)",
+            f"{needed} ({shares})",
             f"{granted} on {server}",
             "make the pools smaller, or the server larger",
         )
 
 
+def _connection_budget(s: StackSettings) -> dict[str, int]:
+    """Connections to the server by who opens them.
+
+    Zep's is a share that is kept free: its pods bring a PgBouncer each, with one pair of login
+    and database, and divide the share among them.
+    """
+    pooler = s.connections.pooler
+    pooled = POOLED_LOGINS * pooler.default_pool_size if _has_azures_pooler(s) else 0
+    return {
+        "the memory service": _application_connections(s),
+        "Azure's pooler": pooled,
+        "Zep": pooler.default_pool_size + pooler.reserve_pool_size,
+        "operators": OPERATORS,
+    }
+
+
+def _application_connections(s: StackSettings) -> int:
+    app = s.connections.application
+    return app.replicas * (app.pool_size + app.max_overflow)
+
+
+def _has_azures_pooler(s: StackSettings) -> bool:
+    """On a Burstable server it is another rule's mistake, and no reason for smaller pools."""
+    server = s.postgres
+    if not isinstance(server, ManagedPostgres) or not server.built_in_pooler:
+        return False
+    return server.size.tier != "Burstable"
+
+
 def clients_fit_the_pooler(s: StackSettings) -> Iterator[Mistake]:
     """A pooler that turns away a full application is no pooler."""
-    app, pooler = s.connections.application, s.connections.pooler
-    clients = app.replicas * (app.pool_size + app.max_overflow)
-    if clients > pooler.max_client_connections:
+    clients, pooler = _application_connections(s), s.connections.pooler
+    if _has_azures_pooler(s) and clients > pooler.max_client_connections:
         yield Mistake(
             "connections.pooler.max_client_connections",
             str(pooler.max_client_connections),
@@ -109,11 +135,11 @@ def lists_fit_the_rows(s: StackSettings) -> Iterator[Mistake]:
 
 def databases_are_apart(s: StackSettings) -> Iterator[Mistake]:
     """Zep vacuums and migrates the whole of its database, so the memory table has its own."""
-    if s.memory.database in {"zep", "postgres", "template0", "template1", "azure_maintenance"}:
+    if s.memory.database in TAKEN_DATABASES:
         yield Mistake(
             "memory.database",
             repr(s.memory.database),
-            "any name but zep, postgres, template0, template1, azure_maintenance",
+            f"any name but {', '.join(TAKEN_DATABASES)}",
             "choose a name of its own, e.g. memory",
         )
 

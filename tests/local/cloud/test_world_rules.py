@@ -166,9 +166,21 @@ class TestKeyAndSecret:
     def test_a_put_of_a_key_that_exists_changes_nothing(self, engine: Engine) -> None:
         declared.stand(engine)
         before = engine.world.private(KEY_ID)
-        engine.update("keyvault:Key", KEY_ID, {**declared.key(), "tags": {"a": "b"}})
+        engine.update("keyvault:Key", KEY_ID, declared.key())
         assert engine.world.private(KEY_ID) == before
-        assert "tags" not in engine.world.require(KEY_ID).outputs
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"tags": {"a": "b"}},
+            declared.key(attributes={"expires": 1_900_000_000}),
+            declared.policy("P90D", "rotate", timeAfterCreate="P30D"),
+        ],
+    )
+    def test_a_key_is_never_changed(self, engine: Engine, changed: Body) -> None:
+        declared.stand(engine)
+        with pytest.raises(Refused, match=r"KeyCreationParametersDidNotMatch.*first version of a"):
+            engine.update("keyvault:Key", KEY_ID, {**declared.key(), **changed})
 
     def test_a_new_value_is_a_new_version_and_never_answered(self, engine: Engine) -> None:
         declared.stand(engine)

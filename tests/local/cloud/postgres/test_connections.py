@@ -2,10 +2,12 @@
 
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from local.cloud.postgres.authority import Authority
 from local.cloud.postgres.fleet import Fleet
 from local.cloud.postgres.server import Server
+from local.lock import held
 from tests.postgres import ADMIN, DATA_KEY, PASSWORD, PostgresServer, default_settings
 
 pytestmark = pytest.mark.slow
@@ -132,3 +135,34 @@ def test_router_keeps_its_port(fleet: Fleet, postgres_server: PostgresServer) ->
     assert not fleet.router_running
     assert fleet.start_router() == before
     psycopg.connect(postgres_server.dsn("postgres")).close()
+
+
+def test_a_new_router_never_goes_by_an_old_number(
+    fleet: Fleet, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stop right after the start would end a stranger."""
+    fleet.stop_router()
+    noted = fleet.folder / "router.pid"
+    noted.write_text("1", encoding="utf-8")
+    seen = []
+    spawn = subprocess.run
+
+    def run(*command: Any, **options: Any) -> Any:
+        seen.append(noted.exists())
+        return spawn(*command, **options)
+
+    monkeypatch.setattr("local.cloud.postgres.fleet.subprocess.run", run)
+    fleet.start_router()
+    assert seen == [False]
+    psycopg.connect(postgres_server.dsn("postgres")).close()
+
+
+def test_a_router_is_stopped_only_when_nobody_is_starting_one(fleet: Fleet) -> None:
+    with held(fleet.folder / "router.start", wait=True):
+        stopping = threading.Thread(target=fleet.stop_router)
+        stopping.start()
+        stopping.join(0.3)
+        assert stopping.is_alive()
+        assert fleet.router_running
+    stopping.join()
+    fleet.start_router()

@@ -1,5 +1,7 @@
 """local/cloud/resources/flexible_server.py, on real processes."""
 
+import threading
+
 import psycopg
 import pytest
 
@@ -8,17 +10,22 @@ from local.cloud.arm import ArmError, Body, Record
 from local.cloud.postgres import supervisor
 from local.cloud.postgres.custody import Custody
 from local.cloud.postgres.fleet import Fleet
+from local.cloud.resources.flexible_server import Access, access_of, settle
+from local.cloud.world import World
 from tests.local.cloud.postgres.conftest import (
     CONFIGURATION_TYPE,
     DATABASE_TYPE,
+    ENDPOINT_ID,
     ENTRA_TYPE,
     FIREWALL_TYPE,
     GROUP,
     IDENTITY_ID,
+    KEY_ID,
     KEY_URI,
     PASSWORD,
     PRINCIPAL,
     SERVER_TYPE,
+    WINDOW,
     Cloud,
     server_inputs,
 )
@@ -44,7 +51,7 @@ def test_answers_as_azure_does(cloud: Cloud, record: Record) -> None:
 
 def test_answers_later_what_it_answered_at_creation(cloud: Cloud, record: Record) -> None:
     """Otherwise a refresh would show a drift that nobody made."""
-    changed_by_others = {"storage", "sku"}
+    changed_by_others = {"storage", "sku", "maintenanceWindow"}
     now = cloud.state(record)
     assert {k for k in now | record.outputs if now.get(k) != record.outputs.get(k)} <= (
         changed_by_others
@@ -73,6 +80,119 @@ def test_without_its_key_the_server_is_inaccessible_and_comes_back(
     cloud.connect(record).close()
 
 
+OTHER_PRINCIPAL = PRINCIPAL.replace("1", "2")
+
+
+def test_an_identity_made_anew_counts_only_once_it_is_assigned(
+    cloud: Cloud, record: Record
+) -> None:
+    cloud.world.delete(IDENTITY_ID)
+    assert cloud.state(record)["state"] == "Inaccessible"
+    cloud.put_identity(OTHER_PRINCIPAL)
+    cloud.grant(OTHER_PRINCIPAL, "-new")
+    assert cloud.state(record)["state"] == "Inaccessible"
+    now = cloud.world.require(record.arm_id)
+    control.update(cloud.world, now, now.inputs)
+    assert cloud.state(record)["state"] == "Ready"
+    cloud.put_identity()
+    control.update(cloud.world, now, now.inputs)
+    assert cloud.state(record)["state"] == "Ready"
+
+
+def test_a_key_that_expires_is_noticed_at_the_next_look(cloud: Cloud, record: Record) -> None:
+    kept = cloud.world.private(KEY_ID)
+    expired = [{**version, "expires": 1} for version in kept["versions"]]
+    cloud.world.store.set_private(KEY_ID, {"versions": expired})  # time passes; nobody is told
+    assert cloud.process(record).running
+    assert cloud.state(record)["state"] == "Inaccessible"
+    assert not cloud.process(record).running
+    cloud.world.set_private(KEY_ID, kept)
+    assert cloud.state(record)["state"] == "Ready"
+
+
+def test_the_geo_backup_key_lies_elsewhere(cloud: Cloud) -> None:
+    cloud.put_identity(OTHER_PRINCIPAL, "-geo")
+    cloud.grant(OTHER_PRINCIPAL, "-geo")
+    encryption = {
+        **server_inputs("x")["dataEncryption"],
+        "geoBackupKeyURI": KEY_URI,
+        "geoBackupUserAssignedIdentityId": IDENTITY_ID + "-geo",
+    }
+    geo = {"backup": {"geoRedundantBackup": "Enabled"}, "dataEncryption": encryption}
+    with pytest.raises(ArmError, match=r"CMKInvalidEncryptionParameters.*paired region"):
+        cloud.create_server("psql-refused", **geo)
+    elsewhere = server_inputs("psql-refused", location="northeurope", **geo)
+    SERVER_TYPE.admit(cloud.world, f"{GROUP}/psql-refused", elsewhere, None)
+
+
+def test_a_name_leads_to_the_server_only_while_the_network_lets_it(
+    cloud: Cloud, record: Record
+) -> None:
+    before = cloud.world.require(record.arm_id)
+    closed = {**before.inputs, "network": {"publicNetworkAccess": "Disabled"}}
+    control.update(cloud.world, before, closed)
+    with pytest.raises(psycopg.OperationalError, match="unrecognized name"):
+        cloud.connect(record)
+    cloud.connect_privately(record)
+    cloud.connect(record).close()
+    cloud.world.delete(ENDPOINT_ID)
+    with pytest.raises(psycopg.OperationalError, match="unrecognized name"):
+        cloud.connect(record)
+    control.update(cloud.world, cloud.world.require(record.arm_id), before.inputs)
+    cloud.connect(record).close()
+
+
+def test_looking_and_acting_is_one_step(
+    cloud: Cloud, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a server that is being removed would be started again."""
+    server = cloud.process(record)
+    stopping = threading.Thread(target=server.stop)
+
+    def look(world: World, looked_at: Record) -> Access:
+        access = access_of(world, looked_at)
+        stopping.start()
+        stopping.join(0.3)
+        assert stopping.is_alive()
+        return access
+
+    monkeypatch.setattr("local.cloud.resources.flexible_server.access_of", look)
+    settle(cloud.world, record)
+    stopping.join()
+    assert not server.running
+    monkeypatch.undo()
+    settle(cloud.world, record)
+    assert server.running
+
+
+def test_a_sick_server_is_its_own_trouble(
+    cloud: Cloud, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    sick_id = f"{GROUP}/providers/{SERVER_TYPE.type}/psql-sick"
+    sick = Record(sick_id, SERVER_TYPE.type, {}, {}, created_at=1)  # the first to be looked at
+    folder = cloud.process(sick).folder
+    folder.mkdir(parents=True)
+    (folder / "created").touch()
+    supervisor.stop()
+    cloud.world.put(sick)
+    try:
+        failures = supervisor.start().failures
+        cloud.rotate()
+    finally:
+        cloud.world.delete(sick_id)
+        folder.joinpath("created").unlink()
+    assert list(failures) == ["psql-sick"]
+    assert "psql-sick is left as it is" in caplog.text
+    cloud.connect(record).close()
+
+
+def test_a_window_for_maintenance_is_not_taken_at_creation(cloud: Cloud, record: Record) -> None:
+    assert record.outputs["maintenanceWindow"]["customWindow"] == "Disabled"
+    now = cloud.world.require(record.arm_id)
+    changed = control.update(cloud.world, now, {**now.inputs, "maintenanceWindow": WINDOW})
+    assert changed.outputs["maintenanceWindow"] == WINDOW
+
+
 def test_a_rotated_key_takes_over_and_the_old_one_may_go(cloud: Cloud, record: Record) -> None:
     newest = cloud.rotate()
     assert Custody(cloud.world, record.arm_id).key_uri == newest
@@ -98,7 +218,7 @@ def test_starts_again_after_everything_was_stopped(cloud: Cloud, record: Record)
         db.execute("CREATE TABLE IF NOT EXISTS kept (a int)")
     supervisor.stop()
     assert cloud.state(record)["state"] == "Stopped"
-    assert supervisor.start() == Fleet.current().endpoint
+    assert supervisor.start() == Fleet.current().endpoint  # nothing failed
     with cloud.connect(record) as db:
         assert db.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
@@ -192,7 +312,10 @@ def test_refuses_what_is_fixed_at_creation(
 def test_disk_grows_and_never_shrinks(cloud: Cloud, record: Record) -> None:
     grown = server_inputs(record.name, storage={"storageSizeGB": 64})
     answer = control.update(cloud.world, cloud.world.require(record.arm_id), grown).outputs
-    assert answer["storage"]["tier"] == "P6"
+    assert (answer["storage"]["tier"], answer["storage"]["iops"]) == ("P6", 240)
+    faster = server_inputs(record.name, storage={"storageSizeGB": 64, "tier": "P10"})
+    answer = control.update(cloud.world, cloud.world.require(record.arm_id), faster).outputs
+    assert (answer["storage"]["tier"], answer["storage"]["iops"]) == ("P10", 500)
     with pytest.raises(ArmError, match="Decreasing storage size is not supported"):
         control.update(cloud.world, cloud.world.require(record.arm_id), server_inputs(record.name))
 

@@ -106,6 +106,26 @@ def test_every_new_database_has_the_gate(
         admin.execute(f"DROP DATABASE {database}_new")
 
 
+@pytest.fixture
+def as_replica(postgres_server: PostgresServer, database: str) -> psycopg.Connection:
+    """A session in which ordinary triggers are silent, as a server parameter can make all."""
+    with postgres_server.server.superuser() as db:
+        db.execute(f"ALTER DATABASE {database} SET session_replication_role = replica")
+    return psycopg.connect(postgres_server.dsn(database), autocommit=True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP EXTENSION IF EXISTS hstore",
+        "DO $$ BEGIN EXECUTE 'CREATE EXT' || 'ENSION hstore'; END $$",
+    ],
+)
+def test_the_gate_cannot_be_silenced(as_replica: psycopg.Connection, statement: str) -> None:
+    with as_replica as db, pytest.raises(errors.InsufficientPrivilege, match=NOT_LISTED):
+        db.execute(statement)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

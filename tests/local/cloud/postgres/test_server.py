@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from local.cloud.postgres import ports
 from local.cloud.postgres.errors import PostgresError
 from local.cloud.postgres.fleet import Fleet
 from local.cloud.postgres.server import Server
+from local.process import is_alive
 from tests.postgres import ADMIN, DATA_KEY, PASSWORD, default_settings
 
 pytestmark = pytest.mark.slow
@@ -35,14 +37,57 @@ def server(created: Server) -> Server:
     return created
 
 
+def kill(server: Server) -> None:
+    pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    while is_alive(pid):
+        time.sleep(0.01)
+
+
 def test_data_survives_kill_9(server: Server) -> None:
     with server.superuser() as db:
         db.execute("CREATE TABLE IF NOT EXISTS kept (a int)")
         db.execute("INSERT INTO kept VALUES (1)")
-    os.kill(int((server.data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+    kill(server)
     server.start(DATA_KEY, SETTINGS)
     with server.superuser() as db:
         assert db.execute("SELECT max(a) FROM kept").fetchone() == (1,)
+
+
+def test_stops_when_its_postmaster_died_and_children_linger(server: Server) -> None:
+    with server.superuser() as db:
+        row = db.execute(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        ).fetchone()
+    assert row is not None
+    os.kill(row[0], signal.SIGSTOP)
+    kill(server)
+    threading.Timer(0.5, os.kill, (row[0], signal.SIGCONT)).start()
+    server.stop()
+    assert not server.running
+
+
+def test_its_socket_is_found_whatever_the_environment_says(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    with server.superuser() as db:
+        assert db.execute("SELECT current_user").fetchone() == ("azuresu",)
+
+
+FOREIGN = {
+    "PGHOSTADDR": "127.0.0.1",
+    "PGPORT": "1",
+    "PGSSLMODE": "verify-full",
+    "PGSSLNEGOTIATION": "direct",
+    "PGGSSENCMODE": "require",
+    "PGCHANNELBINDING": "require",
+    "PGREQUIREAUTH": "scram-sha-256",
+    "PGREQUIREPEER": "nobody-here",
+    "PGTARGETSESSIONATTRS": "standby",
+}
 
 
 def test_only_its_data_key_starts_it(server: Server) -> None:
@@ -119,4 +164,7 @@ def test_interrupted_creation_is_begun_anew(fleet: Fleet) -> None:
         assert half.running
     finally:
         half.remove()
+    assert not half.folder.exists()
+    with pytest.raises(PostgresError, match="was removed"):
+        half.start(DATA_KEY, SETTINGS)
     assert not half.folder.exists()
