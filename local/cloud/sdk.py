@@ -22,7 +22,7 @@ from local.files import write_atomically
 from local.paths import Paths
 
 PACKAGES = {"azure-native": "pulumi-azure-native", "random": "pulumi-random"}
-FORMAT = 1
+FORMAT = 2
 """Part of the cache's name: raise it when the schema's form changes."""
 SNAKE = re.compile(r"(?<!^)(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
 
@@ -149,7 +149,10 @@ def _hints(cls: type) -> dict[str, Any]:
 
     # The SDK quotes its own names, and pulumi's Input quotes 'Output[T]'.
     namespace = {"Output": output.Output, "T": output.T, **vars(sys.modules[cls.__module__])}
-    hints = typing.get_type_hints(inspect.getattr_static(cls, "__init__"), namespace)
+    # Two namespaces: with one, typing would answer a name such as PrincipalType with what it
+    # meant in the module that was read before.
+    init = inspect.getattr_static(cls, "__init__")
+    hints = typing.get_type_hints(init, namespace, dict(namespace))
     return {name: hint for name, hint in hints.items() if name != "return"}
 
 
