@@ -18,6 +18,8 @@ Moment = Callable[[Installation], bool]
 
 def standing(installation: Installation) -> dict[str, str]:
     """Return the type of everything that stands in the local cloud, by id."""
+    if not installation.paths.cloud.exists():
+        return {}  # to look would be to make it
     store = Store(installation.paths.cloud)
     try:
         return {record.arm_id: record.type for record in store.children("/subscriptions")}
