@@ -262,18 +262,9 @@ def _data_encryption(args: PostgresArgs) -> pg.DataEncryptionArgs:
 
 
 def _not_ours(args: PostgresArgs) -> list[str]:
-    """Return what Azure changes by itself.
-
-    Zones swap in a fail-over, disks grow and speed up, and the status of a key is an input only by
-    the provider's account: it would show as drift from the day that a key was out of reach.
-    """
-    always = [
-        "availabilityZone",
-        "highAvailability.standbyAvailabilityZone",
-        "dataEncryption.primaryEncryptionKeyStatus",
-        "dataEncryption.geoBackupEncryptionKeyStatus",
-    ]
-    return [*always, "storage.storageSizeGB", "storage.tier"] if args.auto_grow else always
+    """Return what Azure changes by itself: zones swap in a fail-over, disks grow and speed up."""
+    zones = ["availabilityZone", "highAvailability.standbyAvailabilityZone"]
+    return [*zones, "storage.storageSizeGB", "storage.tier"] if args.auto_grow else zones
 
 
 def _report_restart(server: pg.Server, static: Mapping[str, pg.Configuration]) -> None:

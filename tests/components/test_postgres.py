@@ -118,8 +118,6 @@ def test_what_azure_changes_by_itself_is_no_difference(auto_grow: bool, disk: li
     assert list(postgres(auto_grow=auto_grow).options("db-server").ignoreChanges) == [
         "availabilityZone",
         "highAvailability.standbyAvailabilityZone",
-        "dataEncryption.primaryEncryptionKeyStatus",
-        "dataEncryption.geoBackupEncryptionKeyStatus",
         *disk,
     ]
 
