@@ -39,13 +39,29 @@ def is_alive(pid: int) -> bool:
     return not _is_zombie(pid)
 
 
+def start_of(pid: int) -> str:
+    """Return a mark of when a process started, so that a reused number is not taken for it.
+
+    Where there is no /proc (macOS), all living processes share one mark, and all dead another.
+    """
+    fields = _stat(pid)
+    if fields:
+        return fields[19]
+    return "alive" if is_alive(pid) else "dead"
+
+
 def _is_zombie(pid: int) -> bool:
     """A process that ended, and whose parent has not asked for its exit code."""
+    return _stat(pid)[:1] == ["Z"]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat after the command's name; none where it is not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "Z"
+        return []
+    return stat.rpartition(")")[2].split()
 
 
 def command_of(pid: int) -> str | None:

@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet
 
 from local.cloud.arm import Body, Record
 from local.files import create_once
+from local.process import start_of
 
 BUSY_TIMEOUT_SECONDS = 60.0
 
@@ -213,34 +214,14 @@ class Store:
             row = db.execute(
                 "SELECT pid, started FROM claims WHERE key = ?", (arm_id.lower(),)
             ).fetchone()
-            if row is not None and _started(row[0]) == row[1]:
+            if row is not None and start_of(row[0]) == row[1]:
                 return False
             db.execute(
                 "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)",
-                (arm_id.lower(), os.getpid(), _started(os.getpid()), operation),
+                (arm_id.lower(), os.getpid(), start_of(os.getpid()), operation),
             )
         return True
 
     def release(self, arm_id: str) -> None:
         """End a claim."""
         self._db.execute("DELETE FROM claims WHERE key = ?", (arm_id.lower(),))
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, so that a reused pid is not taken for a living claim."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return _alive_without_proc(pid)
-    return stat.rpartition(")")[2].split()[19]
-
-
-def _alive_without_proc(pid: int) -> str:
-    """Tell a living process from a dead one where there is no /proc (macOS)."""
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return "alive"
-    except OSError:
-        return "dead"
-    return "alive"
