@@ -9,16 +9,24 @@ from rich.console import Console
 
 from local.commands import (
     clean,
+    demo,
     destroy,
     down,
+    evidence,
+    kubectl,
+    memory,
+    outputs,
     preview,
     psql,
     refresh,
     restart,
+    review,
+    secret,
     setup,
     status,
     up,
 )
+from local.commands.database import TUNNEL
 from local.commands.failures import FAILURES, in_words
 from local.commands.session import STACKS, Session
 from local.engine import FOREIGN
@@ -28,11 +36,18 @@ COMMANDS = {
     "setup": setup,
     "up": up,
     "preview": preview,
+    "review": review,
     "refresh": refresh,
     "destroy": destroy,
     "restart": restart,
     "psql": psql,
+    "kubectl": kubectl,
+    "outputs": outputs,
+    "secret": secret,
     "status": status,
+    "evidence": evidence,
+    "memory": memory,
+    "demo": demo,
     "down": down,
     "clean": clean,
 }
@@ -51,14 +66,15 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", action="store_true", help="one JSON document on stdout, words on stderr"
         )
-        if module is destroy:
-            destroy.add_arguments(command)
+        if module in (destroy, kubectl, memory, review, secret):
+            module.add_arguments(command)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     chosen = parser().parse_args(arguments)
+    tunnel = {name: os.environ[name] for name in TUNNEL if name in os.environ}
     for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         del os.environ[name]
     session = Session(
@@ -66,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stack=chosen.stack,
         console=Console(stderr=chosen.json, highlight=False, soft_wrap=True),
         as_json=chosen.json,
+        tunnel=tunnel,
     )
     try:
         session.paths.claim()

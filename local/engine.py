@@ -7,6 +7,7 @@ home only, and none is ever downloaded.
 
 import json
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,11 @@ from local.files import create_once, write_atomically
 from local.paths import OVERRIDE, Paths
 from local.process import communicate
 
-UNATTENDED = ("--yes", "--skip-preview", "--skip-plugin-pre-install")
-"""How every command that changes something runs: at once, with the plugins that are there."""
+PREVIEWED = ("--yes", "--skip-plugin-pre-install")
+"""How a command runs that a preview may stop: without a question, with the plugins there are."""
+
+UNATTENDED = (*PREVIEWED, "--skip-preview")
+"""How every other command that changes something runs: at once."""
 
 FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "PG")
 """Variables of the user that could redirect the engine, a provider or libpq."""
@@ -98,6 +102,8 @@ class Engine:
             "PULUMI_BACKEND_URL": f"{self.paths.state.absolute().as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.paths.passphrase),
             OVERRIDE: str(self.paths.local),
+            # A resource without `provider=` would be made in the user's own cluster.
+            "KUBECONFIG": os.devnull,
             "no_grpc_proxy": not_proxied(inherited),
             **self.extra,
         }
@@ -123,11 +129,14 @@ class Engine:
             out, err = communicate(process, given)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def on_stack(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command of the engine on this stack with its configuration."""
+    def on_stack(
+        self, *arguments: str, capture: bool = False, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the engine on this stack with its configuration; see ``run``."""
         return self.run(
             [*arguments, "--stack", self.stack, "--config-file", str(self.config_file)],
             capture=capture,
+            given=given,
         )
 
     def prepare(self) -> None:
@@ -159,15 +168,23 @@ class Engine:
         outputs: dict[str, Any] = json.loads(answer.stdout)
         return outputs
 
+    @property
+    def runs(self) -> int:
+        """How many runs have begun to change the stack; a preview that fails is none."""
+        return len(self._history())
+
     def last_changes(self) -> dict[str, int]:
         """Return how many resources the last run created, updated, left as they were ..."""
-        folder = self.paths.state / ".pulumi" / "history" / self.project / self.stack
-        entries = sorted(folder.glob("*.history.json"))
+        entries = self._history()
         if not entries:
             return {}
         entry = json.loads(entries[-1].read_text(encoding="utf-8"))
         changes: dict[str, int] = entry.get("resourceChanges") or {}
         return changes
+
+    def _history(self) -> list[Path]:
+        folder = self.paths.state / ".pulumi" / "history" / self.project / self.stack
+        return sorted(folder.glob("*.history.json"))
 
     def _copy_config(self) -> None:
         tracked = self.folder / f"Pulumi.{self.stack}.yaml"
@@ -177,7 +194,10 @@ class Engine:
                 f"stack {self.stack!r} has no file {tracked.name}; stacks here: {', '.join(known)}"
             )
         old = self.config_file.read_text(encoding="utf-8") if self.config_file.exists() else ""
-        text = localised(tracked.read_text(encoding="utf-8"), self._salt() or salt_of(old))
+        salt = self._salt() or salt_of(old)
+        # What another salt encrypted, nobody can read any more.
+        kept = secrets_of(old) if salt == salt_of(old) else {}
+        text = localised(tracked.read_text(encoding="utf-8"), salt, kept)
         if text != old:
             write_atomically(self.config_file, text)
 
@@ -199,12 +219,32 @@ class Engine:
 ENCRYPTION_KEYS = ("encryptionsalt:", "encryptedkey:", "secretsprovider:")
 
 
-def localised(tracked: str, salt: str | None) -> str:
-    """Return a stack file's text with the local encryption in place of its own."""
-    lines = [line for line in tracked.splitlines() if not line.startswith(ENCRYPTION_KEYS)]
+SECRET = re.compile(r"^ +\S+:\n +secure: \S+\n?", re.MULTILINE)
+"""A value that the stack's own encryption guards, as the engine writes it."""
+
+
+def localised(tracked: str, salt: str | None, kept: Mapping[str, str] | None = None) -> str:
+    """Return a stack file's text with the local encryption in place of its own.
+
+    Secrets that are ``kept``, encrypted here before, take the place of the file's: those only its
+    own passphrase or vault opens.
+    """
+    secrets = "".join(f"  {key}:\n    secure: {value}\n" for key, value in (kept or {}).items())
+    text = SECRET.sub("", tracked).replace("config:\n", f"config:\n{secrets}", 1)
+    lines = [line for line in text.splitlines() if not line.startswith(ENCRYPTION_KEYS)]
     if salt:
         lines.append(f"encryptionsalt: {salt}")
     return "\n".join(lines) + "\n"
+
+
+def secrets_of(config: str) -> dict[str, str]:
+    """Return the encrypted values of a stack file's text by their keys."""
+    values = (yaml.safe_load(config) or {}).get("config") or {}
+    return {
+        key: value["secure"]
+        for key, value in values.items()
+        if isinstance(value, dict) and set(value) == {"secure"}
+    }
 
 
 def salt_of(config: str) -> str | None:

@@ -46,13 +46,22 @@ class Paths:
         if self._services_at.exists():
             return
         moved = self.local != _own(self.project)
-        if moved and self.local.exists() and any(self.local.iterdir()):
+        # Looked for again at the end: what lies there may be what another command of ours, which
+        # marked the folder meanwhile, has made since.
+        if moved and self._holds_files() and not self._services_at.exists():
             raise LocalError(
                 f"{OVERRIDE}: {self.local} holds files that are not ours, and `clean` would remove "
                 f"them; let {OVERRIDE} name an empty folder or one that does not exist."
             )
         self.local.mkdir(parents=True, exist_ok=True)
         write_atomically(self._services_at, str(self._choose_services()))
+
+    def _holds_files(self) -> bool:
+        """Tell whether there is anything but a mark that is being written."""
+        half_written = f".{self._services_at.name}."
+        return self.local.exists() and any(
+            not path.name.startswith(half_written) for path in self.local.iterdir()
+        )
 
     @property
     def venv(self) -> Path:

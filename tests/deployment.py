@@ -5,6 +5,7 @@ engine would have received it.
 """
 
 import asyncio
+import base64
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,16 @@ from typing_extensions import override
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 PASSWORD = "canary-of-a-generated-password"
 
+ASSIGNED = "userAssignedIdentities"
+KUBECONFIG = "canary-of-a-kubeconfig"
+CREDENTIALS = "azure-native:containerservice:listManagedClusterUserCredentials"
+KEY_LOOK_UP = "azure-native:keyvault:getKey"
+ISSUER = "https://issuer.example.test/cluster/"
+
+PUBLIC_PARTS = ("authority", "certificate", "expires")
+SECRET_PARTS = ("private_key", "bundle")
+"""Of a certificate."""
+
 PENDING_RESTART: set[str] = set()
 """Server parameters whose write waits for a restart."""
 
@@ -35,6 +46,9 @@ NAMED_BY = {
     "azure-native:network:VirtualNetwork": "virtualNetworkName",
     "azure-native:network:PrivateEndpoint": "privateEndpointName",
     "azure-native:privatedns:PrivateZone": "privateZoneName",
+    "azure-native:keyvault:Secret": "secretName",
+    "azure-native:managedidentity:UserAssignedIdentity": "resourceName",
+    "azure-native:containerservice:ManagedCluster": "resourceName",
 }
 """The input that comes back as the output ``name``."""
 
@@ -43,24 +57,36 @@ NAMED_BY = {
 class Deployment(Mocks):
     """Accepts every resource, and remembers what was asked for, and how."""
 
+    declared: list[MockResourceArgs] = field(default_factory=list)
+    """Every resource, in some order; components are not in it."""
     seen: dict[str, MockResourceArgs] = field(default_factory=dict)
-    """By logical name; components are not in it."""
+    """The same by logical name; of two types that share one, either."""
     requests: dict[str, Any] = field(default_factory=dict)
     """The engine's requests, by logical name and type."""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """Arguments of the requests for a cluster's credentials."""
 
     @override
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if args.custom:
+            self.declared.append(args)
             self.seen[args.name] = args
         return f"/mock/{args.name}", {**args.inputs, **_computed(args)}
 
     @override
     def call(self, args: MockCallArgs) -> Any:
+        if args.token == CREDENTIALS:
+            self.asked.append(args.args)
+            encoded = base64.b64encode(KUBECONFIG.encode()).decode()
+            return {"kubeconfigs": [{"name": "clusterUser", "value": encoded}]}
+        if args.token == KEY_LOOK_UP:
+            uri = f"https://{args.args['vaultName']}.vault.azure.net/keys/{args.args['keyName']}/1"
+            return {"keyUriWithVersion": uri}
         raise AssertionError(f"the program looked up {args.token}; pass it in instead")
 
     def all(self, typ: str) -> dict[str, dict[str, Any]]:
         """Inputs of the resources of one type, by logical name."""
-        return {name: args.inputs for name, args in self.seen.items() if args.typ == typ}
+        return {args.name: args.inputs for args in self.declared if args.typ == typ}
 
     def one(self, typ: str) -> dict[str, Any]:
         """Inputs of the only resource of this type."""
@@ -70,7 +96,7 @@ class Deployment(Mocks):
 
     def counts(self) -> dict[str, int]:
         """How many resources of each type, components left out."""
-        short = Counter(args.typ.removeprefix("azure-native:") for args in self.seen.values())
+        short = Counter(args.typ.removeprefix("azure-native:") for args in self.declared)
         return dict(sorted(short.items()))
 
     def options(self, name: str) -> Any:
@@ -81,22 +107,21 @@ class Deployment(Mocks):
     def after(self, name: str) -> set[str]:
         """Everything that this resource waits for, directly or not."""
         waited: set[str] = set()
-        queue = [name]
+        queue = [r for r in self.requests.values() if r.name == name and r.custom]
         while queue:
-            request = self.options(queue.pop())
-            direct = {urn.rsplit("::", 1)[-1] for urn in request.dependencies} - waited
-            queue += [n for n in direct if n in self.seen]
+            direct = {_request_key(urn) for urn in queue.pop().dependencies} - waited
+            queue += [self.requests[key] for key in direct if self.requests[key].custom]
             waited |= direct
-        return waited
+        return {key.rsplit("::", 1)[-1] for key in waited}
 
     def below(self, name: str) -> set[str]:
         """Everything whose inputs name this resource, or something below it."""
         found = {name}
         known = _names(self.seen[name])
-        for _ in self.seen:
-            for other, args in self.seen.items():
-                if other not in found and known & set(_clear(args.inputs)):
-                    found.add(other)
+        for _ in self.declared:
+            for args in self.declared:
+                if args.name not in found and known & set(_clear(args.inputs)):
+                    found.add(args.name)
                     known |= _names(args)
         return found - {name}
 
@@ -146,8 +171,9 @@ def _loops() -> Iterator[None]:
     loops: list[asyncio.AbstractEventLoop] = []
 
     def open_loop() -> None:
-        loops.append(asyncio.new_event_loop())
-        asyncio.set_event_loop(loops[-1])
+        loop = asyncio.new_event_loop()
+        loops.append(loop)
+        asyncio.set_event_loop(loop)  # by its own name: another worker may have come in between
 
     open_loop()
     try:
@@ -158,6 +184,12 @@ def _loops() -> Iterator[None]:
         for loop in loops:
             loop.close()
         asyncio.set_event_loop(None)
+
+
+def _request_key(urn: str) -> str:
+    """Return type and name, without the types of the parents."""
+    typ, name = urn.split("::")[-2:]
+    return f"{typ.rsplit('$', 1)[-1]}::{name}"
 
 
 def _names(args: MockResourceArgs) -> set[str]:
@@ -173,6 +205,19 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
     match args.typ.rsplit(":", 1)[-1]:
         case "UserAssignedIdentity":
             outputs["principalId"] = f"{args.name}-principal"
+            outputs["clientId"] = f"{args.name}-client"
+        case "ManagedCluster":
+            outputs["oidcIssuerProfile"] = {"enabled": True, "issuerURL": ISSUER}
+            outputs["currentKubernetesVersion"] = f"{args.inputs['kubernetesVersion']}.3"
+            kubelet = {"objectId": f"kubelet-of-{args.name}"}
+            outputs["identityProfile"] = {"kubeletidentity": kubelet}
+            outputs["agentPoolProfiles"] = [
+                {**pool, "currentOrchestratorVersion": outputs["currentKubernetesVersion"]}
+                for pool in args.inputs["agentPoolProfiles"]
+            ]
+        case "Key":
+            vault, key = args.inputs["vaultName"], args.inputs["keyName"]
+            outputs["keyUriWithVersion"] = f"https://{vault}.vault.azure.net/keys/{key}/1"
         case "RoleAssignment":
             outputs["createdOn"] = "2026-11-01T08:00:00.0000000Z"
         case "Configuration":
@@ -182,7 +227,19 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             outputs["result"] = "a1b2c"
         case "RandomPassword":
             outputs["result"] = f"{PASSWORD}-{args.name}"
-    return {**outputs, **ANSWERED.get(args.typ, {})}
+        case "ServingCertificate":
+            outputs |= {name: f"{name} of {args.name}" for name in PUBLIC_PARTS}
+            outputs |= {name: f"{PASSWORD}-{name}" for name in SECRET_PARTS}
+    return {**outputs, **_identity(args.inputs), **ANSWERED.get(args.typ, {})}
+
+
+def _identity(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Azure does to clusters and disks: asked for as a list, answered as a map."""
+    identity = inputs.get("identity", {})
+    listed = identity.get(ASSIGNED)
+    if not isinstance(listed, list):
+        return {}
+    return {"identity": {**identity, ASSIGNED: {id_: {} for id_ in listed}}}
 
 
 def _clear(value: object) -> Iterator[str]:

@@ -125,6 +125,10 @@ class ResourceType:
         Runs in a write transaction before ``create`` (``old`` is ``None``) and ``update``.
         """
 
+    def foresee(self, inputs: Body) -> Body:
+        """Return what a preview knows of the outputs, where it is not simply the inputs."""
+        return inputs
+
     def create(self, world: "World", arm_id: str, inputs: Body) -> Body:
         """Make it and return its outputs; ``inputs`` are complete and in clear."""
         del world

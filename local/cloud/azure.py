@@ -18,9 +18,10 @@ from local.cloud.arm import (
     without,
 )
 from local.cloud.diff import apply_changes
+from local.cloud.functions import call
 from local.cloud.provider import Checked, Declared, Initialised, Standing
 from local.cloud.store import Store
-from local.cloud.validate import has_input, preview, validate
+from local.cloud.validate import as_inputs, has_input, preview, validate
 from local.cloud.wire import Path
 from local.cloud.world import Client, World
 
@@ -77,7 +78,7 @@ class AzureProvider:
     def preview(self, token: str, inputs: Body, olds: Body | None) -> Body:
         """Return what is known of the outputs before anything is done."""
         type_ = self._type(token)
-        known = without(_asked(inputs), (*type_.path_inputs, *type_.secrets))
+        known = without(type_.foresee(_asked(inputs)), (*type_.path_inputs, *type_.secrets))
         if olds is not None:
             known |= {key: olds[key] for key in STABLE_OUTPUTS if key in olds}
         return preview(token, known)
@@ -107,9 +108,7 @@ class AzureProvider:
         if not old_inputs:
             asked = {**record.inputs, **(type_.parse(record.arm_id) or {}), **api}
             return Standing(asked, outputs, record.secrets)
-        names = {key for key in (*olds, *outputs) if has_input(token, key)}
-        before = {k: v for k, v in olds.items() if k in names}
-        after = {k: v for k, v in outputs.items() if k in names}
+        before, after = as_inputs(token, olds), as_inputs(token, outputs)
         return Standing(apply_changes(old_inputs, before, after), outputs)
 
     def update(self, token: str, id_: str, inputs: Body, marked: frozenset[Path]) -> Initialised:
@@ -126,6 +125,10 @@ class AzureProvider:
         """Delete; gone already is fine."""
         self._type(token)
         control.delete(self.world, id_)
+
+    def invoke(self, token: str, inputs: Body) -> Body:
+        """Answer one of Azure's functions."""
+        return call(self.world, token, inputs)
 
     def secret_outputs(self, token: str) -> frozenset[Path]:
         """Return outputs that are secret whatever the inputs were; azure-native marks none."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from local.cloud.arm import Body
 
 Kind = Literal["ADD", "DELETE", "UPDATE"]
+Steps = tuple[str | int, ...]
 
 
 class Change(NamedTuple):
@@ -25,8 +26,8 @@ class Change(NamedTuple):
 
 def changes(old: Body, new: Body, replacing: frozenset[str]) -> list[Change]:
     """Return every difference; ``replacing`` holds dotted paths without list indices."""
-    found = _compare(_normal(old), _normal(new), "")
-    return [Change(path, kind, _replaces(path, replacing)) for path, kind in found]
+    found = differences(_normal(old), _normal(new))
+    return [Change(written(steps), kind, _replaces(steps, replacing)) for steps, kind in found]
 
 
 def apply_changes(values: Body, old: Body, new: Body) -> Body:
@@ -60,33 +61,41 @@ def _normal(body: Body) -> Body:
     return {k: v for k, v in body.items() if not k.startswith("__")}
 
 
-def _compare(old: Any, new: Any, path: str) -> Iterator[tuple[str, Kind]]:
+def differences(old: Any, new: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Kind]]:
+    """Yield where two values differ, as deep as both have the same shape."""
     if isinstance(old, dict) and isinstance(new, dict):
-        dot = f"{path}." if path else ""
         for key in old.keys() | new.keys():
-            yield from _member(old.get(key), new.get(key), f"{dot}{_quoted(key)}")
+            yield from _member(old.get(key), new.get(key), (*steps, key))
     elif isinstance(old, list) and isinstance(new, list):
         for i in range(max(len(old), len(new))):
             before = old[i] if i < len(old) else None
             after = new[i] if i < len(new) else None
-            yield from _member(before, after, f"{path}[{i}]")
+            yield from _member(before, after, (*steps, i))
     elif old != new:
-        yield path, "UPDATE"
+        yield steps, "UPDATE"
 
 
-def _member(old: Any, new: Any, path: str) -> Iterator[tuple[str, Kind]]:
+def written(steps: Steps) -> str:
+    """Return a path as the engine writes it."""
+    path = ""
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{_quoted(step)}"
+    return path
+
+
+def _member(old: Any, new: Any, steps: Steps) -> Iterator[tuple[Steps, Kind]]:
     if old is None and new is not None:
-        yield path, "ADD"
+        yield steps, "ADD"
     elif old is not None and new is None:
-        yield path, "DELETE"
+        yield steps, "DELETE"
     else:
-        yield from _compare(old, new, path)
+        yield from differences(old, new, steps)
 
 
 def _quoted(key: str) -> str:
     return key if re.fullmatch(r"[\w$-]+", key) else f'["{key}"]'
 
 
-def _replaces(path: str, replacing: frozenset[str]) -> bool:
-    steps = re.sub(r"\[\d+\]", "", path).split(".")
-    return any(".".join(steps[: i + 1]) in replacing for i in range(len(steps)))
+def _replaces(steps: Steps, replacing: frozenset[str]) -> bool:
+    names = [step for step in steps if isinstance(step, str)]
+    return any(".".join(names[: i + 1]) in replacing for i in range(len(names)))

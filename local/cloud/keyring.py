@@ -56,7 +56,7 @@ class Wrapped:
 def wrap(world: "World", identity_id: str, key_uri: str, plaintext: bytes) -> Wrapped:
     """Encrypt with the key's version of the URI, or its newest."""
     key, version = _usable(world, identity_id, key_uri, "wrapKey")
-    public = _private_key(version).public_key()
+    public = private_key(version).public_key()
     ciphertext = base64.b64encode(public.encrypt(plaintext, OAEP)).decode()
     return Wrapped(f"{key.outputs['keyUri']}/{version['version']}", ciphertext)
 
@@ -64,7 +64,7 @@ def wrap(world: "World", identity_id: str, key_uri: str, plaintext: bytes) -> Wr
 def unwrap(world: "World", identity_id: str, wrapped: Wrapped) -> bytes:
     """Decrypt with exactly the version that wrapped."""
     _, version = _usable(world, identity_id, wrapped.key_uri, "unwrapKey")
-    return _private_key(version).decrypt(base64.b64decode(wrapped.ciphertext), OAEP)
+    return private_key(version).decrypt(base64.b64decode(wrapped.ciphertext), OAEP)
 
 
 def new_version(kty: str, key_size: int | None, curve: str | None, attributes: Body) -> Body:
@@ -106,32 +106,51 @@ def _usable(world: "World", identity_id: str, key_uri: str, operation: str) -> t
     vault = find_vault(world, match["vault"])
     if vault is None:
         raise KeyUnavailable(404, "VaultNotFound", f"The vault '{match['vault']}' was not found.")
-    _admit(world, identity_id, vault, f"{vault.arm_id}/keys/{match['key']}", operation)
-    key = world.get(f"{vault.arm_id}/keys/{match['key']}")
+    key_id = f"{vault.arm_id}/keys/{match['key']}"
+    _admit(world, identity_id, vault, key_id, operation)
+    return usable_version(world, key_id, match["version"], operation)
+
+
+def usable_version(
+    world: "World", key_id: str, wanted: str | None, operation: str, *, timeless: bool = False
+) -> tuple[Record, Body]:
+    """Return a key and its version, the newest where none is wanted, that an operation may use.
+
+    ``timeless`` admits versions that have expired, or begin later. Raises ``KeyUnavailable``.
+    """
+    key = world.get(key_id)
     if key is None:
+        name = key_id.rpartition("/")[2]
         raise KeyUnavailable(
-            404, "KeyNotFound", f"A key with (name/id) {match['key']} was not found in this vault."
+            404, "KeyNotFound", f"A key with (name/id) {name} was not found in this vault."
         )
     if operation not in key.outputs.get("keyOps", (operation,)):
         raise KeyUnavailable(
             403, "Forbidden", f"Operation {operation} is not permitted on this key."
         )
-    return key, _version(world, key, match["version"])
+    return key, _version(world, key, wanted, timeless=timeless)
 
 
-def _version(world: "World", key: Record, wanted: str | None) -> Body:
+def find_version(world: "World", key: Record, wanted: str | None) -> Body:
+    """Return a version of a key, or its newest; raises ``KeyUnavailable`` where there is none."""
     versions: list[Body] = world.private(key.arm_id)["versions"]
     version = next((v for v in reversed(versions) if wanted in (None, v["version"])), None)
     if version is None:
         raise KeyUnavailable(
             404, "KeyNotFound", f"A key with (name/id) {key.name}/{wanted} was not found."
         )
+    return version
+
+
+def _version(world: "World", key: Record, wanted: str | None, *, timeless: bool) -> Body:
+    version = find_version(world, key, wanted)
     if not version.get("enabled", True):
         raise KeyUnavailable(
             403, "KeyDisabled", f"Operation is not allowed on a disabled key: {key.name}."
         )
     now = world.now()
-    if now >= version.get("expires", float("inf")) or now < version.get("notBefore", 0):
+    ends, begins = version.get("expires", float("inf")), version.get("notBefore", 0)
+    if not timeless and not begins <= now < ends:
         raise KeyUnavailable(
             403, "KeyNotYetValidOrExpired", f"Key '{key.name}' is not yet valid or expired."
         )
@@ -178,7 +197,8 @@ def _closed_to_azure(properties: Body) -> bool:
     return closed and bool(lookup(properties, "networkAcls.bypass") == "None")
 
 
-def _private_key(version: Body) -> rsa.RSAPrivateKey:
+def private_key(version: Body) -> rsa.RSAPrivateKey:
+    """Return the material of a version; it stays in this process."""
     key = serialization.load_pem_private_key(
         version["pem"].encode(),
         password=None,

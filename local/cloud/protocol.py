@@ -31,6 +31,8 @@ for _name in _PACKAGES:
     _stand_in(_name)
 
 from pulumi.runtime.proto import (  # noqa: E402 - after the stand-ins
+    engine_pb2,
+    engine_pb2_grpc,
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
@@ -40,4 +42,11 @@ from pulumi.runtime.proto import (  # noqa: E402 - after the stand-ins
 for _name in _OWN:  # so that a later import of the SDK finds the SDK
     del sys.modules[_name]
 
-__all__ = ["plugin_pb2", "provider_pb2", "provider_pb2_grpc", "status_pb2"]
+__all__ = [
+    "engine_pb2",
+    "engine_pb2_grpc",
+    "plugin_pb2",
+    "provider_pb2",
+    "provider_pb2_grpc",
+    "status_pb2",
+]

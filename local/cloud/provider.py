@@ -83,4 +83,6 @@ class Provider(Protocol):
 
     def delete(self, token: str, id_: str) -> None: ...  # noqa: D102
 
+    def invoke(self, token: str, inputs: Body) -> Body: ...  # noqa: D102
+
     def secret_outputs(self, token: str) -> frozenset[Path]: ...  # noqa: D102

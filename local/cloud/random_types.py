@@ -164,6 +164,11 @@ class RandomProvider:
     def delete(self, token: str, id_: str) -> None:
         """Do nothing: the value is gone with the state."""
 
+    def invoke(self, token: str, inputs: Body) -> Body:
+        """Refuse: the package has no functions."""
+        del inputs
+        raise ArmError(501, "NotImplemented", f"The local cloud has no function '{token}'.")
+
     def secret_outputs(self, token: str) -> frozenset[Path]:
         """Return what is secret whatever the inputs were: passwords."""
         if token.endswith(":RandomPassword"):

@@ -21,7 +21,11 @@ from typing import Any, NotRequired, TypedDict
 from local.files import write_atomically
 from local.paths import Paths
 
-PACKAGES = {"azure-native": "pulumi-azure-native", "random": "pulumi-random"}
+PACKAGES = {
+    "azure-native": "pulumi-azure-native",
+    "kubernetes": "pulumi-kubernetes",
+    "random": "pulumi-random",
+}
 FORMAT = 2
 """Part of the cache's name: raise it when the schema's form changes."""
 SNAKE = re.compile(r"(?<!^)(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")

@@ -1,40 +1,30 @@
 """The gRPC face of a provider: what the engine calls, in the engine's words."""
 
-from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import empty_pb2
+from typing_extensions import override
 
 from local.cloud.arm import ArmError, Body
 from local.cloud.diff import changes
-from local.cloud.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from local.cloud.face import Context, Face, Partial
+from local.cloud.protocol import provider_pb2
 from local.cloud.provider import Declared, Initialised, Provider
 from local.cloud.sdk import NoSuchType
 from local.cloud.wire import Path, decode, encode
 
-Context = grpc.ServicerContext
-DETAILS = "grpc-status-details-bin"
 
-
-class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+class Servicer(Face):
     """Serves one provider to one engine; secrets stay marked wherever they are echoed."""
 
+    refusals = (ArmError, NoSuchType)
+
     def __init__(self, provider: Provider, version: str) -> None:
+        super().__init__(version)
         self.provider = provider
-        self.version = version
 
     # -- the plugin itself -----------------------------------------------------------
-
-    def Handshake(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Agree on secrets and autonaming."""
-        return provider_pb2.ProviderHandshakeResponse(
-            accept_secrets=True, supports_autonaming_configuration=True
-        )
-
-    def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Return the version of the SDK that we stand in for."""
-        return plugin_pb2.PluginInfo(version=self.version)
 
     def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take any configuration."""
@@ -56,52 +46,50 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse: no function is served."""
-        return self._answer(context, lambda: self._no_function(request.tok))
+        """Answer a function of the package."""
+        return self.answer(context, lambda: self._invoke(request))
 
     # -- one resource ----------------------------------------------------------------
 
     def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Fill in defaults and report what is wrong."""
-        return self._answer(context, lambda: self._check(request))
+        return self.answer(context, lambda: self._check(request))
 
     def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Compare old and new inputs."""
-        return self._answer(context, lambda: self._diff(request))
+        return self.answer(context, lambda: self._diff(request))
 
     def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Create, or in a preview say what is known."""
-        return self._answer(context, lambda: self._create(request, context))
+        return self.answer(context, lambda: self._create(request, context))
 
     def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Return what stands, for refresh and import."""
-        return self._answer(context, lambda: self._read(request))
+        return self.answer(context, lambda: self._read(request))
 
     def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Change in place, or in a preview say what is known."""
-        return self._answer(context, lambda: self._update(request, context))
+        return self.answer(context, lambda: self._update(request, context))
 
     def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Delete."""
-        return self._answer(context, lambda: self._delete(request))
+        return self.answer(context, lambda: self._delete(request))
 
     # -- in plain bodies -------------------------------------------------------------
 
-    def _answer(self, context: Context, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except ArmError as error:
-            code = grpc.StatusCode.UNIMPLEMENTED if error.status == 501 else None  # noqa: PLR2004
-            context.abort(code or grpc.StatusCode.UNKNOWN, str(error))
-        except NoSuchType as error:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
-
-    def _no_function(self, token: str) -> Any:
-        raise ArmError(
-            501,
-            "NotImplemented",
-            f"The local cloud has no function '{token}'. Pass its result in by configuration.",
+    @override
+    def code(self, refusal: Exception) -> grpc.StatusCode:
+        unsupported = isinstance(refusal, NoSuchType) or (
+            isinstance(refusal, ArmError) and refusal.status == 501  # noqa: PLR2004
         )
+        return grpc.StatusCode.UNIMPLEMENTED if unsupported else grpc.StatusCode.UNKNOWN
+
+    def _invoke(self, request: Any) -> Any:
+        answer = self.provider.invoke(request.tok, decode(request.args)[0])
+        # As with Azure, nothing is marked as secret here: that is the program's to do.
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(encode(answer))  # a keyword of Python
+        return response
 
     def _check(self, request: Any) -> Any:
         news, secrets = decode(request.news)
@@ -193,14 +181,4 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self, context: Context, made: Initialised, outputs: Any, inputs: Any
     ) -> None:
         """Fail, but let the engine keep what there is."""
-        detail = any_pb2.Any()
-        detail.Pack(
-            provider_pb2.ErrorResourceInitFailed(
-                id=made.id, properties=outputs, reasons=[str(made.error)], inputs=inputs
-            )
-        )
-        status = status_pb2.Status(
-            code=grpc.StatusCode.UNKNOWN.value[0], message=str(made.error), details=[detail]
-        )
-        context.set_trailing_metadata(((DETAILS, status.SerializeToString()),))
-        context.abort(grpc.StatusCode.UNKNOWN, str(made.error))
+        self.abort_partial(context, Partial(made.id, str(made.error), outputs, inputs))

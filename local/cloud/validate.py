@@ -31,6 +31,30 @@ def has_input(token: str, name: str) -> bool:
     return name in own["objects"][own["inputs"]]["properties"]
 
 
+def as_inputs(token: str, outputs: Body) -> Body:
+    """Return what of a resource's outputs could be asked for, at every depth.
+
+    A refresh takes whole elements of a list over, with states and tags that only Azure writes.
+    """
+    own = schema(token)
+    return _kept(own["objects"], own["inputs"], outputs)
+
+
+def _kept(objects: dict[str, Object], name: str, value: Body) -> Body:
+    known = objects[name]["properties"]
+    return {key: _trimmed(objects, known[key], item) for key, item in value.items() if key in known}
+
+
+def _trimmed(objects: dict[str, Object], allowed: Value, value: Any) -> Any:
+    match value:
+        case dict() if "objects" in allowed:
+            trials = (_kept(objects, name, value) for name in allowed["objects"])
+            return max(trials, key=len)
+        case list() if "items" in allowed:
+            return [_trimmed(objects, allowed["items"], item) for item in value]
+    return value
+
+
 def preview(token: str, known: Body) -> Body:
     """Return outputs for a preview: what is known, and everything else unknown.
 

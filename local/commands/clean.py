@@ -3,15 +3,18 @@
 import argparse
 import shutil
 
-from local.cloud.postgres import supervisor
+from local.commands import down
 from local.commands.session import Session
 
 
 def run(session: Session, _arguments: argparse.Namespace) -> int:
-    """Return 0 once the folders are gone, the Python environment included."""
+    """Return 0 once the folders are gone, the Python environment included.
+
+    Where something does not stop, they stay: it could never be found again.
+    """
     folders = (session.paths.services, session.paths.local)
     with session.alone_everywhere():
-        supervisor.stop()
+        down.stop(session.paths)
         for folder in folders:
             if folder.exists():
                 shutil.rmtree(folder)

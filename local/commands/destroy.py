@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from local.cloud.postgres import supervisor
+from local.cloud.workloads import pods
 from local.commands import recovery
 from local.commands.session import Session
 from local.engine import UNATTENDED, Engine
@@ -57,13 +58,14 @@ def unprotect(engine: Engine) -> None:
 
 
 def stop_if_last(session: Session) -> None:
-    """Stop the way to the servers with the last of them.
+    """Stop the way to the servers, and the door to the vaults, with the last of the servers.
 
-    Another stack's ``up`` may just be about to use it: then it stays, and stops with
+    Another stack's ``up`` may just be about to use them: then they stay, and stop with
     that stack.
     """
     with suppress(BusyError), session.alone_everywhere(patient=False):
         if not supervisor.status():
+            pods.stop_all(session.paths)
             supervisor.stop()
 
 

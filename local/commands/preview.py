@@ -1,25 +1,45 @@
-"""Show what `up` would change, without changing it."""
+"""Show what `up` would change and what the policies say of it, without changing anything."""
 
 import argparse
 import json
+from typing import Any
 
+from local.commands import policies
 from local.commands.session import Session
 from local.errors import LocalError
 
+REFUSED = "error: preview failed"
+"""All that the engine's JSON says where nothing but a policy stands in the way."""
+
 
 def run(session: Session, _arguments: argparse.Namespace) -> int:
-    """Return 0 where the program could be evaluated, whether it would change something or not."""
+    """Return 0 where `up` could run, whether it would change something or not."""
+    flags = ("--skip-plugin-pre-install", *policies.flags(session.stack))
     with session.alone() as lock:
         engine = session.engine(lock)
         if not session.as_json:
-            answer = engine.on_stack("preview", "--diff", "--skip-plugin-pre-install")
-            return answer.returncode
-        answer = engine.on_stack("preview", "--json", "--skip-plugin-pre-install", capture=True)
+            return engine.on_stack("preview", "--diff", *flags).returncode
+        # What stays as it is, too: a rule may look at the whole stack.
+        answer = engine.on_stack("preview", "--json", "--show-sames", *flags, capture=True)
+    plan = _plan(answer.stdout)
+    verdict = policies.judge(plan, session.paths.project) if plan else None
     if answer.returncode:
-        raise LocalError(f"stack {session.stack} cannot be previewed:\n{diagnosis(answer.stdout)}")
-    plan = json.loads(answer.stdout)
-    session.answer({"stack": session.stack, "changes": plan.get("changeSummary", {})})
+        words = diagnosis(answer.stdout)
+        if verdict and words == REFUSED:
+            words = "\n".join(map(policies.in_words, policies.violations(verdict)))
+        raise LocalError(f"stack {session.stack} cannot be previewed:\n{words}")
+    changes = plan.get("changeSummary", {})
+    session.answer({"stack": session.stack, "changes": changes, "policies": verdict})
     return 0
+
+
+def _plan(output: str) -> dict[str, Any]:
+    """Return the engine's answer as data; nothing where it did not get so far."""
+    try:
+        plan: dict[str, Any] = json.loads(output)
+    except ValueError:
+        return {}
+    return plan if plan.get("steps") else {}
 
 
 def diagnosis(output: str) -> str:

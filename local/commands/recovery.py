@@ -4,19 +4,24 @@ Three things can be left: the backend's note that somebody is at work, resources
 that were being created when the engine died and are missing in its state, and
 other operations whose end it never heard.  The local cloud knows which resource
 an URN created; on Azure an operator finds out, see docs/runbooks/interrupted-up.md.
+A fourth has nothing to do with a run: somebody removed the folder of a cluster.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
 from local.cloud.store import Store
+from local.commands import clusters
 from local.engine import UNATTENDED, Engine
 from local.errors import LocalError
 from local.process import command_of, is_alive
 
+WITHOUT_CLUSTER = {"PULUMI_K8S_DELETE_UNREACHABLE": "true"}
+"""Lets a refresh forget the objects of a cluster that is gone."""
 FindId = Callable[[str], str | None]
 """Says which id, if any, the resource of an URN has in the cloud."""
 
@@ -27,10 +32,20 @@ def recover(engine: Engine, console: Console) -> list[str]:
     Raises ``LocalError`` where another engine is still at work, or the repair fails.
     """
     done = _release_lock(engine)
-    if engine.deployment().get("pending_operations"):
+    deployment = engine.deployment()
+    pending = deployment.get("pending_operations")
+    lost = clusters.forget_lost(engine.paths.cloud, deployment)
+    if pending:
         console.print("The last run was interrupted; reading what it came to ...")
         done += _settle(engine)
-        if engine.on_stack("refresh", *UNATTENDED).returncode:
+        strays = clusters.remove_strays(engine.paths.cloud)
+        done += [f"{_name(arm_id)}: removed what there was of it" for arm_id in strays]
+    done += [
+        f"{_name(arm_id)}: its control plane is gone; what it held is forgotten" for arm_id in lost
+    ]
+    if pending or lost:
+        extra = {**engine.extra, **WITHOUT_CLUSTER} if lost else engine.extra
+        if replace(engine, extra=extra).on_stack("refresh", *UNATTENDED).returncode:
             raise LocalError(
                 f"stack {engine.stack} was interrupted and cannot be repaired; the messages above "
                 "say why. Correct the cause and run the command again."
@@ -90,6 +105,10 @@ def _settle(engine: Engine) -> list[str]:
     if imported.returncode:
         raise LocalError(f"the state of {engine.stack} cannot be repaired:\n{imported.stderr}")
     return words
+
+
+def _name(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
 
 
 def settled(deployment: Mapping[str, Any], find: FindId) -> tuple[dict[str, Any], list[str]]:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from rich.table import Column, Table
 
 from local import lock
 from local.cloud.postgres import supervisor
+from local.commands import clusters
+from local.commands.database import way
 from local.engine import Engine
 from local.errors import BusyError
 from local.paths import Paths
@@ -37,6 +39,8 @@ class Session:
     stack: str
     console: Console
     as_json: bool
+    tunnel: Mapping[str, str] = field(default_factory=dict)
+    """The user's own way to an existing server; see ``database.TUNNEL``."""
 
     def answer(self, document: Mapping[str, Any]) -> None:
         """Print the machine-readable result, which is all that stdout gets."""
@@ -84,11 +88,12 @@ class Session:
     def engine(self, lock: int | None = None) -> Engine:
         """Make tools, cloud and stack ready, and return the engine for the stack."""
         executable = installer.ensure(self.paths, Report(self.console))
+        stack_file = self.paths.project / f"Pulumi.{self.stack}.yaml"
         engine = Engine(
             executable=executable,
             paths=self.paths,
             stack=self.stack,
-            extra=self.cloud(),
+            extra=way(stack_file, router=self.cloud(), tunnel=self.tunnel),
             output=sys.stderr if self.as_json else None,
             inherited=() if lock is None else (lock,),
         )
@@ -96,5 +101,10 @@ class Session:
         return engine
 
     def cloud(self) -> dict[str, str]:
-        """Start the local cloud's servers, and return libpq's way to them."""
+        """Start the local cloud's servers and the stack's cluster; return the way to the servers.
+
+        A cluster that does not start is a warning: what needs none goes on.
+        """
+        for words in clusters.start(self.paths.cloud, self.stack).values():
+            self.console.print(f"warning: {words}", markup=False)
         return dict(supervisor.start().environment)

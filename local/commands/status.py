@@ -1,4 +1,4 @@
-"""Show the stacks, servers and ports of this clone."""
+"""Show the stacks, servers, clusters, services and ports of this clone."""
 
 import argparse
 import json
@@ -6,15 +6,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from local.cloud.cluster import fleet
 from local.cloud.postgres import supervisor
 from local.cloud.postgres.fleet import Fleet
+from local.cloud.workloads import pods
+from local.commands.headroom import lasts
 from local.commands.session import Session, table
-from local.commands.summary import count_types, waiting
+from local.commands.summary import count_types, sizing, waiting
+from local.paths import Paths
 
 
 def run(session: Session, _arguments: argparse.Namespace) -> int:
     """Return 0; looking starts nothing."""
-    report = {"stacks": stacks(session.paths.state), "servers": servers()}
+    report = {
+        "stacks": stacks(session.paths.state),
+        "servers": servers(),
+        "clusters": clusters(),
+        "services": services(session.paths),
+    }
     if session.as_json:
         session.answer(report)
     else:
@@ -29,8 +38,19 @@ def servers() -> list[dict[str, Any]]:
     return [asdict(server) | {"port": port} for server in supervisor.status()]
 
 
+def clusters() -> list[dict[str, Any]]:
+    """Return the clusters of the local cloud; each has an address of its own."""
+    shown = ("name", "server", "running", "nodes")
+    return [{key: getattr(one, key) for key in shown} for one in fleet.status()]
+
+
+def services(paths: Paths) -> list[dict[str, Any]]:
+    """Return what runs for real beside the played pods; each at a port of its own."""
+    return [asdict(one) for one in pods.status(paths)]
+
+
 def stacks(state: Path) -> list[dict[str, Any]]:
-    """Return what the backend holds: each stack, and what of it waits or broke off."""
+    """Return what the backend holds: each stack, what of it waits or broke off, until when."""
     found = []
     for file in sorted((state / ".pulumi" / "stacks").glob("*/*.json")):
         latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
@@ -40,6 +60,7 @@ def stacks(state: Path) -> list[dict[str, Any]]:
                 "resources": sum(count_types(latest).values()),
                 "waiting": len(waiting(latest)),
                 "interrupted": bool(latest.get("pending_operations")),
+                "large_enough": lasts(sizing(latest)),
             }
         )
     return found

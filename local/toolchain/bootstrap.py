@@ -91,8 +91,8 @@ def works() -> bool:
 
 def create() -> None:
     """Create the environment with nothing but uv in it."""
-    sys.stdout.write("Python environment: creating .local/venv\n")
-    sys.stdout.flush()
+    # Not on stdout, which belongs to the answer of `make setup ARGS=--json`.
+    sys.stderr.write("Python environment: creating .local/venv\n")
     hint = "On Debian and Ubuntu: apt install python3-venv"
     run([sys.executable, "-m", "venv", "--clear", str(VENV)], "creating a venv", hint)
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]

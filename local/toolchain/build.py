@@ -13,9 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -37,8 +37,17 @@ class GoModule:
     """The folder, and what a user sees while it is built."""
     main_module: str
     """The module whose version is the version of the tools."""
-    version_variable: str | None = None
-    """Where the linker writes that version; without it, some tools call themselves unknown."""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    """What the linker writes into which variable; without it, some tools call themselves unknown.
+
+    ``{version}``, ``{major}`` and ``{minor}`` are those of the main module.
+    """
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The usual name of a tool by the one that Go gives it."""
+    documents: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """YAML that a tool reads: its name here, and the module and the files it is joined from."""
+    debuggable: bool = True
+    """Whether the compiler describes variables and lines; it takes time, and nobody looks."""
 
     @property
     def folder(self) -> Path:
@@ -51,7 +60,17 @@ class GoModule:
         text = (self.folder / "go.mod").read_text(encoding="utf-8")
         block = re.search(r"^tool \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
         lines = block.group(1).split() if block else re.findall(r"^tool (\S+)", text, re.MULTILINE)
-        return {path.rpartition("/")[2]: path for path in lines}
+        return {self._tool(path): path for path in lines}
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Names of all that a build makes."""
+        return (*self.packages, *self.documents)
+
+    def _tool(self, package: str) -> str:
+        """Name a tool as Go does, after its folder but not a major version, unless renamed."""
+        name = re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+        return self.renamed.get(name, name)
 
     @property
     def version(self) -> str:
@@ -71,18 +90,22 @@ class GoModule:
 
     @property
     def key(self) -> str:
-        """Name of the build in the cache: version, machine, and every dependency."""
+        """Name of the build in the cache: version, machine, every dependency, and how."""
         digest = hashlib.sha256()
         for file in ("go.mod", "go.sum"):
             digest.update((self.folder / file).read_bytes())
+        digest.update(repr(self).encode())
         machine = f"{sys.platform}-{platform.machine()}"
         return f"{self.name}-{self.version}-{machine}-{digest.hexdigest()[:12]}"
 
     @property
-    def linker_flags(self) -> str:
-        """Without symbols, which nobody debugs here, and with the version."""
-        stamp = f" -X {self.version_variable}=v{self.version}" if self.version_variable else ""
-        return f"-s -w{stamp}"
+    def flags(self) -> tuple[str, ...]:
+        """How Go builds: no paths of this machine, no symbols, and with the version."""
+        major, minor, *_ = self.version.split(".")
+        known = {"version": self.version, "major": major, "minor": minor}
+        stamps = (f" -X {name}={text.format(**known)}" for name, text in self.stamps.items())
+        compiler = () if self.debuggable else ("-gcflags=all=-dwarf=false",)
+        return ("-trimpath", "-buildvcs=false", *compiler, "-ldflags", "-s -w" + "".join(stamps))
 
 
 def ensure(modules: Iterable[GoModule], paths: Paths, report: Report) -> None:
@@ -105,8 +128,8 @@ def _marker(module: GoModule, paths: Paths) -> Path:
 
 
 def _installed(module: GoModule, paths: Paths) -> bool:
-    tools = (paths.bin / name for name in module.packages)
-    return _marker(module, paths).exists() and all(tool.exists() for tool in tools)
+    files = (paths.bin / name for name in module.contents)
+    return _marker(module, paths).exists() and all(file.exists() for file in files)
 
 
 def _install(module: GoModule, folder: Path, paths: Paths) -> None:
@@ -116,7 +139,7 @@ def _install(module: GoModule, folder: Path, paths: Paths) -> None:
     that it is, not beside the link.
     """
     paths.bin.mkdir(parents=True, exist_ok=True)
-    for name in module.packages:
+    for name in module.contents:
         temporary = paths.bin / f".{name}.{os.getpid()}"
         temporary.unlink(missing_ok=True)
         try:
@@ -156,8 +179,13 @@ def _build(module: GoModule, go: Path, target: Path, advance: Advance) -> None:
         done += 1
         advance(done, total)
 
-    flags = ["-v", "-trimpath", "-buildvcs=false", "-ldflags", module.linker_flags]
-    _run(go, ["build", *flags, "-o", f"{target}/", *packages], module.folder, count)
+    _run(go, ["build", "-v", *module.flags, "-o", f"{target}/", *packages], module.folder, count)
+    for built, usual in module.renamed.items():
+        (target / built).rename(target / usual)
+    for name, (source, files) in module.documents.items():
+        folder = Path(_run(go, ["list", "-m", "-f", "{{.Dir}}", source], module.folder).strip())
+        texts = ((folder / file).read_text(encoding="utf-8") for file in files)
+        (target / name).write_text("---\n".join(texts), encoding="utf-8")
 
 
 def _run(

@@ -17,17 +17,44 @@ from local.toolchain.report import Report
 ENGINE = GoModule(
     name="engine",
     main_module="github.com/pulumi/pulumi/pkg/v3",
-    version_variable="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
+    stamps={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v{version}"},
 )
 
-MODULES: tuple[GoModule, ...] = ()
+_VERSION = "k8s.io/component-base/version"
+
+KUBERNETES = GoModule(
+    name="kubernetes",
+    main_module="k8s.io/kubernetes",
+    stamps={
+        f"{_VERSION}.gitVersion": "v{version}",
+        f"{_VERSION}.gitMajor": "{major}",
+        f"{_VERSION}.gitMinor": "{minor}",
+    },
+    renamed={"server": "etcd"},
+    # How kwok's nodes and pods come to life; it knows nothing of it by itself.
+    documents={
+        "kwok-stages.yaml": (
+            "sigs.k8s.io/kwok",
+            (
+                "kustomize/stage/node/fast/node-initialize.yaml",
+                "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+                "kustomize/stage/pod/fast/pod-ready.yaml",
+                "kustomize/stage/pod/fast/pod-complete.yaml",
+                "kustomize/stage/pod/fast/pod-delete.yaml",
+            ),
+        )
+    },
+    debuggable=False,
+)
+
+MODULES: tuple[GoModule, ...] = (KUBERNETES,)
 """Whatever is built on every machine; the engine only where no official one is installed."""
 
 
 def ensure(paths: Paths, report: Report) -> Path:
     """Install what is missing and return the engine.
 
-    Raises ``LocalError`` where a prerequisite is missing or a build fails.
+    Raises ``LocalError`` where a prerequisite is missing, or a build or an installation fails.
     """
     official = official_engine(paths)
     build.ensure(MODULES if official else (ENGINE, *MODULES), paths, report)

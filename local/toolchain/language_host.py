@@ -106,11 +106,20 @@ class LanguageHost(LanguageServer):
 
 
 def plugin_command(request: language_pb2.RunPluginRequest) -> list[str]:
-    """Return the command of a plugin in a folder: a policy pack, or any other kind."""
+    """Return the command of a plugin in a folder: a policy pack, or any other kind.
+
+    As the official host does, run it in the environment that its ``virtualenv`` names.
+    """
     engine_address, *rest = request.args
     folder = request.info.program_directory
-    module = "pulumi.policy" if request.kind == "analyzer" else "pulumi.run.plugin"
-    return [sys.executable, "-u", "-m", module, engine_address, folder, *rest]
+    pack = request.kind == "analyzer"
+    options = request.info.options.fields
+    python = sys.executable
+    if "virtualenv" in options:
+        named = Path(folder, options["virtualenv"].string_value).resolve()
+        python = str(named / "bin" / "python")
+    module = "local.toolchain.policy_host" if pack else "pulumi.run.plugin"
+    return [python, "-u", "-m", module, engine_address, folder, *rest]
 
 
 def run_program(folder: str, entry_point: str) -> None:

@@ -14,7 +14,11 @@ from local.errors import LocalError
 from local.files import write_atomically
 from local.paths import Paths
 
-PROVIDERS = {"azure-native": "pulumi_azure_native", "random": "pulumi_random"}
+PROVIDERS = {
+    "azure-native": "pulumi_azure_native",
+    "kubernetes": "pulumi_kubernetes",
+    "random": "pulumi_random",
+}
 """The resource plugins that the local cloud serves, by the package of their SDK."""
 
 CLIENTS_WAY = ("PGHOSTADDR", "PGPORT", "PGSSLROOTCERT")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from local.errors import LocalError
 
-BUILD_GIB = 4
-"""Module and build caches of one cold build take 3 GiB; the rest is room to link."""
+BUILD_GIB = 8
+"""Module and build caches of all tools, built cold, take 7 GiB; the rest is room to link."""
 
 
 def require_space(folder: Path, gib: float) -> None:

@@ -48,6 +48,7 @@ def test_nothing_of_the_users_own_pulumi_reaches_the_engine(
         "ARM_SUBSCRIPTION_ID": "theirs",
         "AZURE_CLIENT_ID": "theirs",
         "PGPASSWORD": "theirs",
+        "KUBECONFIG": "theirs",
     }
     for name, value in users.items():
         monkeypatch.setenv(name, value)
@@ -56,6 +57,7 @@ def test_nothing_of_the_users_own_pulumi_reaches_the_engine(
     assert environment["PULUMI_BACKEND_URL"] == f"{engine.paths.state.as_uri()}?metadata=skip"
     assert environment["PULUMI_HOME"] == str(engine.paths.local / "pulumi")
     assert environment["PGPORT"] == "6000"
+    assert environment["KUBECONFIG"] == os.devnull
     assert environment["PATH"].split(os.pathsep)[0] == str(engine.executable.parent)
     assert environment["ENGRAM_LOCAL"] == str(engine.paths.local)
 

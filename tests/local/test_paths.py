@@ -1,6 +1,7 @@
 """Folders: one override moves all of them but the shared ones."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,31 @@ def test_a_folder_of_somebody_else_is_never_taken(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"ENGRAM_LOCAL: .* holds files that are not ours"):
         paths.claim()
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
+
+
+def test_two_first_commands_at_once_both_find_the_folder_theirs(tmp_path: Path) -> None:
+    """Whatever the other one has done by the time that we look, it is no stranger."""
+    paths = Paths(project=tmp_path / "clone", local=tmp_path / "ours")
+    paths.local.mkdir()
+    (paths.local / ".services-at.x7f3").touch()
+    paths.claim()
+    assert (paths.local / "services-at").exists()
+
+
+def test_a_folder_marked_while_it_is_looked_at_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(project=tmp_path / "clone", local=tmp_path / "ours")
+    paths.local.mkdir()
+    (paths.local / "state").touch()
+    listed = Path.iterdir
+
+    def marked_meanwhile(folder: Path) -> Iterator[Path]:
+        (paths.local / "services-at").touch()
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", marked_meanwhile)
+    paths.claim()
 
 
 @pytest.mark.parametrize("name", ["new", "new/below", "."])

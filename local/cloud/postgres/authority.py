@@ -50,7 +50,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Engram local cloud root")])
         certificate = (
-            _builder(name, name, key.public_key())
+            builder(name, name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(
@@ -76,7 +76,7 @@ class Authority:
         host = fqdn.partition(".")[0]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = (
-            _builder(subject, issuer.subject, key.public_key())
+            builder(subject, issuer.subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(fqdn)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
@@ -91,9 +91,10 @@ class Authority:
         return encrypted, certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _builder(
+def builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
+    """Return a certificate of ten years, to which extensions are added and a signature."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

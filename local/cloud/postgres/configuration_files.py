@@ -18,6 +18,9 @@ from local.files import write_atomically
 
 NOT_POSTGRES = frozenset({"require_secure_transport", "port", "ssl"})
 """Parameters that Azure implements outside of postgresql.conf, and so do we."""
+SUPERUSER = "azuresu"
+REPLICATOR = "replication"
+"""Azure's name for who reads the log; without a password, and so only on the private socket."""
 SHARED_BUFFERS_CAP_PAGES = 16384
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only asked for its size
 PARALLEL_BUILD_BYTES = 1 << 30
@@ -29,11 +32,13 @@ def write_configuration(
     settings: Mapping[str, str],
     own: Mapping[str, str],
     binaries: Binaries,
+    account: str,
 ) -> None:
     """Write postgresql.conf, pg_hba.conf and pg_ident.conf into a server's folder.
 
     ``own`` is what differs from server to server at home and is no parameter on
-    Azure: port, sockets, the passphrase of the certificate's key.
+    Azure: port, sockets, the passphrase of the certificate's key. ``account`` is
+    whom the processes of all servers belong to.
     """
     platform = {
         "listen_addresses": LOOPBACK,
@@ -55,13 +60,16 @@ def write_configuration(
     _write(
         folder / "pg_hba.conf",
         [
-            "local all azuresu peer map=service",
-            "host all azuresu all reject",
+            f"local all {SUPERUSER} peer map=service",
+            f"local replication {SUPERUSER},{REPLICATOR} peer map=service",
+            f"host all {SUPERUSER},{REPLICATOR} all reject",
             f"{kind} all all all scram-sha-256",
         ],
     )
     # Only the account that manages the server becomes its superuser.
-    _write(folder / "pg_ident.conf", [f"service {pwd.getpwuid(os.geteuid()).pw_name} azuresu"])
+    manager = pwd.getpwuid(os.geteuid()).pw_name
+    maps = [f"service {manager} {SUPERUSER}", f"service {account} {REPLICATOR}"]
+    _write(folder / "pg_ident.conf", maps)
 
 
 def _translated(settings: Mapping[str, str], binaries: Binaries) -> dict[str, str]:

@@ -8,33 +8,41 @@ server. Data files themselves are not encrypted; the host's disk encryption is
 for that.
 """
 
-import hashlib
 import json
 import shlex
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
-from psycopg import sql
 
 from local.cloud.postgres import ports
 from local.cloud.postgres.account import Account, remove_tree
 from local.cloud.postgres.alone import alone
+from local.cloud.postgres.archive import Archive
 from local.cloud.postgres.authority import Authority
 from local.cloud.postgres.binaries import Binaries
-from local.cloud.postgres.configuration_files import write_configuration
+from local.cloud.postgres.configuration_files import SUPERUSER, write_configuration
 from local.cloud.postgres.errors import PostgresError
+from local.cloud.postgres.following import drop_slot, drop_slots_but, following
+from local.cloud.postgres.furnishing import furnish
 from local.cloud.postgres.lifeline import Lifeline
+from local.cloud.postgres.postmaster import postmaster_lives, status_in
+from local.cloud.postgres.sessions import (
+    ADMIN_GROUP,
+    add_administrator,
+    service_session,
+    set_administrator,
+)
+from local.cloud.postgres.sockets import make_sockets, remove_sockets, sockets_of
+from local.cloud.postgres.waiting import wait_until
 from local.files import write_atomically
-from local.process import command_of, is_alive
 
-SUPERUSER = "azuresu"
-ADMIN_GROUP = "azure_pg_admin"
+__all__ = ["ADMIN_GROUP", "Origin", "Server", "Settings"]
+
 DOMAIN = "postgres.database.azure.com"
 DATA_KEY_VARIABLE = "ENGRAM_DATA_KEY"
 START_SECONDS = 120
@@ -42,13 +50,19 @@ STOP_SECONDS = 30
 RELOAD_SECONDS = 10.0
 LOG_TAIL_LINES = 8
 LOG_BYTES = 16 << 20
-POLL_SECONDS = 0.005
-
-QUIET = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"
-"""For the service's own sessions: not even a password's verifier belongs into the log."""
 
 Settings = Mapping[str, str]
 """Server parameters by name, all of them, in Azure's spelling."""
+
+
+class Origin(Protocol):
+    """What a new server is made of, where that is not nothing."""
+
+    def fill(self, target: "Server") -> None:
+        """Write the data folder, before the first start."""
+
+    def await_ready(self, target: "Server") -> None:
+        """Return when the server is what it was to become, after the first start."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +81,13 @@ class Server:
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's own folder; the only one that its account may write to."""
+        """PostgreSQL's own folder; beside the archive, the only one that its account writes to."""
         return self.folder / "data"
+
+    @property
+    def archive(self) -> Archive:
+        """What the server can be restored from."""
+        return Archive(self.folder / "archive")
 
     @property
     def log(self) -> Path:
@@ -82,8 +101,8 @@ class Server:
 
     @property
     def sockets(self) -> Path:
-        """Where the superuser's socket lies: as noted at the last start, whatever TMPDIR is now."""
-        return Path((self.folder / "sockets").read_text(encoding="utf-8"))
+        """Where the superuser's socket lies."""
+        return sockets_of(self.folder)
 
     @property
     def exists(self) -> bool:
@@ -114,8 +133,19 @@ class Server:
         with alone(self.folder.parent.with_name("locks") / self.name):
             yield
 
-    def create(self, authority: Authority, data_key: str, settings: Settings) -> None:
-        """Make and start an empty server; remains of an interrupted creation are removed."""
+    def create(
+        self,
+        authority: Authority,
+        data_key: str,
+        settings: Settings,
+        origin: Origin | None = None,
+        *,
+        archived: bool = False,
+    ) -> None:
+        """Make and start a server, empty or a copy; remains of an interrupted one are removed.
+
+        From an ``archived`` one, another can be made as of any later instant.
+        """
         with self.control():
             self.remove()
             self.folder.mkdir(parents=True)
@@ -123,15 +153,25 @@ class Server:
                 folder.chmod(0o755)  # whatever the umask: the account must pass
             self.data.mkdir(mode=0o700)
             self.account.own(self.data)
-            self._initialise()
+            if origin is None:
+                self._initialise()
+            else:
+                origin.fill(self)
             key, certificate = authority.issue(self.fqdn, data_key.encode())
             for file, content in (("server.crt", certificate), ("server.key", key)):
                 path = self.folder / file
                 path.touch(mode=0o600)
                 path.write_bytes(content)
                 self.account.lend(path)
+            if archived:
+                self.archive.prepare(self)
             self._start(data_key, settings)
-            self._furnish()
+            if origin is None:
+                furnish(self)
+            else:
+                origin.await_ready(self)
+            if archived:
+                self.archive.begin(self)
             (self.folder / "created").touch()
 
     def start(self, data_key: str, settings: Settings) -> None:
@@ -139,33 +179,33 @@ class Server:
         with self.control():
             if not self.exists:
                 raise PostgresError(f"server {self.name} was removed, or never completely created")
-            self._start(data_key, settings)
+            if self._start(data_key, settings):
+                self._forget_the_gone()
+            self._find_leader(settings)
 
-    def _start(self, data_key: str, settings: Settings) -> None:
+    def _start(self, data_key: str, settings: Settings) -> bool:
+        """Tell whether the process had to be started."""
         if self.running and self._postmaster_lives:
-            return
+            return False
         # The children of one that was killed take a moment to notice.
-        _await(lambda: not self.running, STOP_SECONDS, f"{self.name}: children remain")
+        wait_until(lambda: not self.running, STOP_SECONDS, f"{self.name}: children remain")
         with self._lifeline.grab() as lifeline:
             if lifeline is not None:
                 self._launch(data_key, settings, lifeline)
+            return lifeline is not None
 
     @property
     def _postmaster_lives(self) -> bool:
-        """Whether the noted process is there, and no stranger who got its number."""
-        try:
-            first = (self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]
-        except FileNotFoundError:
-            return False
-        return is_alive(int(first)) and command_of(int(first)) in {"postgres", None}
+        return postmaster_lives(self.data)
 
     def _launch(self, data_key: str, settings: Settings, lifeline: int) -> None:
         # Nobody else holds the lifeline, hence nobody uses these folders; but a killed
         # postmaster that is still a zombie looks alive to the next one.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self.archive.forget_the_killed()
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        self._make_sockets()
+        make_sockets(self.folder, self.account)
         self._configure(settings, ports.reserve(self.folder / "port"))
         write_atomically(self.folder / "started.json", json.dumps(dict(settings)))
         # pg_ctl hands both to a shell, and only one of them can be quoted by us.
@@ -175,19 +215,9 @@ class Server:
             environment={DATA_KEY_VARIABLE: data_key},
             inherit=(lifeline,),
         )
-
-    def _make_sockets(self) -> None:
-        """Make the folder of the superuser's socket: a short path, as sockets need one."""
-        self._remove_sockets()
-        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"engram-{digest}"
-        remove_tree(folder)
-        self.account.private_folder(folder)
-        write_atomically(self.folder / "sockets", str(folder))
-
-    def _remove_sockets(self) -> None:
-        with suppress(FileNotFoundError):
-            remove_tree(self.sockets)
+        # Of a replica that has been shut down once, pg_ctl calls any early end a success.
+        if not self._postmaster_lives:
+            raise self._failure("postgres")
 
     def stop(self) -> None:
         """Stop the process if it runs, rolling back what is open."""
@@ -196,8 +226,8 @@ class Server:
         with self.control():
             if self.running and self._postmaster_lives:
                 self._halt()
-            _await(lambda: not self.running, STOP_SECONDS, f"server {self.name} does not stop")
-            self._remove_sockets()
+            wait_until(lambda: not self.running, STOP_SECONDS, f"server {self.name} does not stop")
+            remove_sockets(self.folder)
 
     def _halt(self) -> None:
         wait = ("-D", ".", "-s", "-w", "-t", str(STOP_SECONDS))
@@ -215,6 +245,9 @@ class Server:
             # First, so that what is half removed counts as never created.
             (self.folder / "created").unlink(missing_ok=True)
             self.stop()
+            leader = self.leader
+            if leader is not None and leader.exists and leader.running:
+                self.withdraw_slot(leader)
             remove_tree(self.folder)
 
     def reload(self, settings: Settings) -> None:
@@ -224,7 +257,7 @@ class Server:
             with self.superuser() as db:
                 before = db.execute("SELECT pg_conf_load_time()").fetchone()
                 db.execute("SELECT pg_reload_conf()")
-            _await(
+            wait_until(
                 lambda: self._loaded_at() != before, RELOAD_SECONDS, f"{self.name} does not reload"
             )
 
@@ -232,49 +265,62 @@ class Server:
         with self.superuser() as db:
             return db.execute("SELECT pg_conf_load_time()").fetchone()
 
+    # -- a replica ---------------------------------------------------------------------
+
+    @property
+    def leader(self) -> "Server | None":
+        """The server that this one follows, if it is a replica."""
+        noted = self.folder / "follows"
+        if not noted.exists():
+            return None
+        name = noted.read_text(encoding="utf-8").strip()
+        return replace(self, name=name, folder=self.folder.with_name(name))
+
+    def note_leader(self, leader: "Server") -> None:
+        """Follow a server of the same fleet from the next start on."""
+        write_atomically(self.folder / "follows", leader.name)
+
+    def withdraw_slot(self, leader: "Server") -> None:
+        """Let the leader forget what it kept for this server."""
+        with leader.superuser() as db:
+            drop_slot(db, self.name)
+
+    def _forget_the_gone(self) -> None:
+        """Keep no log for servers that were removed while this one did not run."""
+        with self.superuser() as db:
+            drop_slots_but(db, [folder.name for folder in self.folder.parent.iterdir()])
+
+    def _find_leader(self, settings: Settings) -> None:
+        """Tell the process where the leader answers now: each start may have moved it."""
+        following = self._following()
+        if not following:
+            return
+        with self.superuser() as db:
+            known = db.execute("SHOW primary_conninfo").fetchone()
+        if known != (following["primary_conninfo"],):
+            self.reload(settings)
+
+    def _following(self) -> dict[str, str]:
+        leader = self.leader
+        return {} if leader is None else following(leader.sockets, leader.port, self.name)
+
     # -- SQL as the service ----------------------------------------------------------
 
     @contextmanager
     def superuser(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
         """Connect as the service itself does: over the private socket, past the network."""
-        with psycopg.connect(
-            host=str(self.sockets),
-            port=self.port,
-            user=SUPERUSER,
-            dbname=database,
-            autocommit=True,
-            connect_timeout=START_SECONDS,
-            options=QUIET,
-            # Whatever libpq's variables say: they are for clients, who come by the network.
-            hostaddr="",
-            sslmode="disable",
-            sslnegotiation="postgres",
-            gssencmode="disable",
-            channel_binding="prefer",
-            require_auth="",
-            requirepeer="",
-            target_session_attrs="any",
-        ) as db:
+        with service_session(self.sockets, self.port, database) as db:
             yield db
 
     def add_administrator(self, login: str) -> None:
         """Give a role an administrator's rights, and make it if there is none."""
-        role, group = sql.Identifier(login), sql.Identifier(ADMIN_GROUP)
         with self.superuser() as db:
-            if db.execute("SELECT FROM pg_roles WHERE rolname = %s", [login]).fetchone() is None:
-                db.execute(sql.SQL("CREATE ROLE {}").format(role))
-            db.execute(sql.SQL("ALTER ROLE {} LOGIN INHERIT CREATEDB CREATEROLE").format(role))
-            db.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(group, role))
+            add_administrator(db, login)
 
     def set_administrator(self, login: str, password: str) -> None:
         """Create the administrator, or give it another password."""
-        self.add_administrator(login)
         with self.superuser() as db:
-            verifier = db.pgconn.encrypt_password(
-                password.encode(), login.encode(), b"scram-sha-256"
-            ).decode()
-            role = sql.Identifier(login)
-            db.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(verifier)))
+            set_administrator(db, login, password)
 
     # -- how ---------------------------------------------------------------------------
 
@@ -288,8 +334,25 @@ class Server:
             # A list: quoted, a comma belongs to the path.
             "unix_socket_directories": '"' + str(self.sockets).replace('"', '""') + '"',
             "ssl_passphrase_command": f"printenv {DATA_KEY_VARIABLE}",
+            **self._following(),
+            **self.archive.settings(self, port),
         }
-        write_configuration(self.folder, settings, own, self.binaries)
+        write_configuration(self.folder, settings, own, self.binaries, self.account.name)
+
+    def recover(self, parameters: Settings, seconds: int) -> None:
+        """Let a process of its own bring the data folder to where the parameters say, and end."""
+        told = shlex.join(f"--{name}={value}" for name, value in parameters.items())
+        wait = ("-D", ".", "-s", "-w", "-t", str(seconds))
+        with self._lifeline.grab() as lifeline:
+            if lifeline is None:
+                raise PostgresError(f"server {self.name} runs: it cannot be recovered")
+            self._run("pg_ctl", "start", *wait, "-o", told, inherit=(lifeline,), seconds=seconds)
+            # pg_ctl waits only until the replay has begun.
+            gave_up = f"server {self.name} does not end its recovery; see {self.log}"
+            wait_until(lambda: status_in(self.data) != "standby", seconds, gave_up)
+            if not self._postmaster_lives:
+                raise self._failure("postgres")
+            self._run("pg_ctl", "stop", "-m", "fast", *wait, seconds=seconds)
 
     def _initialise(self) -> None:
         self._run(
@@ -298,31 +361,13 @@ class Server:
             *("--auth-local", "peer", "--auth-host", "scram-sha-256", "--no-sync"),
         )
 
-    def _furnish(self) -> None:
-        """Create what every new server holds: roles, databases, the gate on extensions."""
-        with self.superuser() as db:
-            _execute_file(db, "roles.sql")
-            # Whoever copies template0 must not get a database without the gate.
-            db.execute("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-        for database in ("template0", "template1", "postgres"):
-            with self.superuser(database) as db:
-                _execute_file(db, "gate.sql")
-        with self.superuser() as db:
-            db.execute("ALTER DATABASE template0 ALLOW_CONNECTIONS false")
-            for name in ("azure_maintenance", "azure_sys"):
-                db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-                db.execute(
-                    sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(
-                        sql.Identifier(name)
-                    )
-                )
-
     def _run(
         self,
         program: str,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         inherit: tuple[int, ...] = (),
+        seconds: int = START_SECONDS,
     ) -> None:
         with self.log.open("ab") as log:
             done = subprocess.run(
@@ -334,24 +379,15 @@ class Server:
                 stderr=log,
                 pass_fds=inherit,
                 check=False,
-                timeout=2 * START_SECONDS,
+                timeout=2 * seconds,
                 **self.account.process,
             )
         if done.returncode != 0:
-            tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise PostgresError(
-                f"{program} of server {self.name} failed; {self.log} ends with:\n"
-                + "\n".join(tail[-LOG_TAIL_LINES:])
-            )
+            raise self._failure(program)
 
-
-def _execute_file(db: psycopg.Connection, name: str) -> None:
-    db.execute(Path(__file__).with_name(name).read_bytes())
-
-
-def _await(done: Callable[[], bool], seconds: float, failure: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise PostgresError(f"{failure}: gave up after {seconds:.0f} s")
-        time.sleep(POLL_SECONDS)
+    def _failure(self, program: str) -> PostgresError:
+        tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return PostgresError(
+            f"{program} of server {self.name} failed; {self.log} ends with:\n"
+            + "\n".join(tail[-LOG_TAIL_LINES:])
+        )

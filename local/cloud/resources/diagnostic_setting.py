@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from local.cloud.arm import ArmError, Body, Record, Refusal, ResourceType, lookup, parent_of
 from local.cloud.keyring import VAULT
 from local.cloud.resources.names import name_rule
-from local.cloud.resources.subnet import FLEXIBLE_SERVER
+from local.cloud.resources.subnet import FLEXIBLE_SERVER, MANAGED_CLUSTER
 from local.cloud.resources.workspace import WORKSPACE
 from local.cloud.world import World
 
@@ -19,6 +19,19 @@ CATEGORIES = {
         "PostgreSQLFlexTableStats",
         "PostgreSQLFlexDatabaseXacts",
         "PostgreSQLFlexPGBouncer",
+    ),
+    MANAGED_CLUSTER: (
+        "kube-apiserver",
+        "kube-audit",
+        "kube-audit-admin",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "cluster-autoscaler",
+        "cloud-controller-manager",
+        "guard",
+        "csi-azuredisk-controller",
+        "csi-azurefile-controller",
+        "csi-snapshot-controller",
     ),
     VAULT: ("AuditEvent", "AzurePolicyEvaluationDetails"),
 }

@@ -15,13 +15,24 @@ from dataclasses import dataclass, replace
 from typing_extensions import override
 
 from local.cloud.arm import ArmError, Body, Record, Refusal, ResourceType, lookup, without
-from local.cloud.keyring import KEY_URI, KeyUnavailable, find_vault
+from local.cloud.keyring import KeyUnavailable
+from local.cloud.postgres.archive import Restore
 from local.cloud.postgres.catalogue import DISK_IOPS, DISK_TIERS, find_sku
-from local.cloud.postgres.custody import CUSTOMER_MANAGED, Custody
+from local.cloud.postgres.copies import Copy
+from local.cloud.postgres.custody import Custody
 from local.cloud.postgres.errors import PostgresError
 from local.cloud.postgres.fleet import Fleet
 from local.cloud.postgres.parameters import computed_defaults, defaults
 from local.cloud.resources.reachability import reachable
+from local.cloud.resources.server_admission import (
+    admit_change,
+    admit_key,
+    admit_new,
+    admit_region,
+    customer_managed,
+    is_copy,
+    storage_gib,
+)
 from local.cloud.resources.server_child import (
     API_VERSION,
     SERVER,
@@ -29,11 +40,21 @@ from local.cloud.resources.server_child import (
     running_server,
     server_is_busy,
 )
-from local.cloud.resources.server_rules import INVALID, LOCAL_MAJOR, refusals
+from local.cloud.resources.server_origin import (
+    admit_copy,
+    admit_followed,
+    is_replica,
+    is_restore,
+    origin_refusals,
+    point_of,
+    refuse_orphans,
+    replicas_of,
+    source_id,
+)
+from local.cloud.resources.server_rules import LOCAL_MAJOR, refusals
 from local.cloud.world import IDENTITY, World
 
 CONFIGURATION = f"{SERVER}/configurations"
-DEFAULT_STORAGE_GIB = 32
 DECIDES_ACCESS = ("/vaults/", "/userassignedidentities/", "/roleassignments/")
 DECIDES_ROUTE = ("/privateendpoints/", "/privatednszones/")
 SYSTEM_WINDOW = {"customWindow": "Disabled", "dayOfWeek": 0, "startHour": 0, "startMinute": 0}
@@ -61,18 +82,22 @@ class FlexibleServer(ResourceType):
     @override
     def check(self, inputs: Body) -> Iterator[Refusal]:
         yield from refusals(inputs)
+        yield from origin_refusals(inputs)
 
     @override
     def admit(self, world: World, arm_id: str, inputs: Body, old: Record | None) -> None:
         if old is None:
-            _admit_new(world, arm_id, inputs)
+            admit_new(world, arm_id, inputs)
+            if is_copy(inputs):
+                admit_copy(world, inputs)
         else:
-            _admit_change(old.outputs, inputs)
-        if _customer_managed(inputs):
-            _admit_key(world, inputs, "primaryKeyURI", "primaryUserAssignedIdentityId")
+            admit_change(old.outputs, inputs)
+            admit_followed(world, old, inputs)
+        if customer_managed(inputs):
+            admit_key(world, inputs, "primaryKeyURI", "primaryUserAssignedIdentityId")
             if lookup(inputs, "backup.geoRedundantBackup") == "Enabled":
-                _admit_key(world, inputs, "geoBackupKeyURI", "geoBackupUserAssignedIdentityId")
-                _admit_region(world, inputs)
+                admit_key(world, inputs, "geoBackupKeyURI", "geoBackupUserAssignedIdentityId")
+                admit_region(world, inputs)
 
     @override
     def create(self, world: World, arm_id: str, inputs: Body) -> Body:
@@ -80,16 +105,20 @@ class FlexibleServer(ResourceType):
         fleet.start_router()
         sku = find_sku(lookup(inputs, "sku.name") or "Standard_D2s_v3")
         assert sku is not None  # noqa: S101 - check refused an unknown one
-        computed = computed_defaults(sku.memory_gib, _storage_gib(inputs))
-        world.set_private(arm_id, {"computed": computed})
+        computed = computed_defaults(sku.memory_gib, storage_gib(inputs))
+        world.set_private(arm_id, {"computed": computed, "inherited": _inherited(world, inputs)})
         data_key = Custody(world, arm_id).create(inputs)
         server = fleet.server(arm_id.rsplit("/", 1)[-1])
-        server.create(fleet.authority, data_key, defaults(computed))
-        _set_password(server.name, inputs)
+        settings = {**defaults(computed), **_inherited(world, inputs)}
+        origin = _origin(world, inputs)
+        # Backups are of primaries.
+        archived = not is_replica(inputs)
+        server.create(fleet.authority, data_key, settings, origin, archived=archived)
+        if origin is None:
+            _set_password(server.name, inputs)
         _route(world, arm_id, inputs)
         return {
-            # The REST specification lets a window be read and updated, but not created.
-            **self._outputs(world, arm_id, without(inputs, ("maintenanceWindow",))),
+            **self._outputs(world, arm_id, without(inputs, _not_at_creation(inputs))),
             "systemData": {"createdAt": _timestamp(world.now()), "createdByType": "User"},
         }
 
@@ -116,6 +145,7 @@ class FlexibleServer(ResourceType):
 
     @override
     def delete(self, world: World, record: Record) -> None:
+        refuse_orphans(world, record)
         fleet = Fleet.current()
         server = fleet.server(record.name)
         server.remove()
@@ -123,7 +153,8 @@ class FlexibleServer(ResourceType):
 
     @override
     def serialised_on(self, arm_id: str, inputs: Body) -> str | None:
-        return arm_id
+        # A primary is «updating» while a replica of it is made, changed or deleted.
+        return source_id(inputs) if is_replica(inputs) else arm_id
 
     @override
     def busy(self, holder: str) -> ArmError:
@@ -135,7 +166,7 @@ class FlexibleServer(ResourceType):
             settle_all(world)
 
     def _outputs(self, world: World, arm_id: str, inputs: Body) -> Body:
-        size = _storage_gib(inputs)
+        size = storage_gib(inputs)
         tier = lookup(inputs, "storage.tier") or DISK_TIERS.get(size, "")
         server = Fleet.current().server(arm_id.rsplit("/", 1)[-1])
         body = self.echo(arm_id, inputs)
@@ -153,8 +184,8 @@ class FlexibleServer(ResourceType):
             "minorVersion": server.binaries.version.partition(".")[2],
             "network": {"publicNetworkAccess": "Enabled", **body.get("network", {})},
             "privateEndpointConnections": [],
-            "replicaCapacity": 5,
-            "replicationRole": "Primary",
+            **_replication(inputs),
+            **_brought_along(world, inputs),
             "state": "Ready",
             "storage": {**storage, **disk},
             "version": body.get("version", LOCAL_MAJOR),
@@ -205,7 +236,8 @@ def settle_all(world: World) -> dict[str, str]:
     A server that does not start is the trouble of its own stack, and of no other.
     """
     failures = {}
-    for record in world.of_type(SERVER):
+    # Replicas last: each start may move what they follow.
+    for record in sorted(world.of_type(SERVER), key=lambda each: is_replica(each.inputs)):
         try:
             settle(world, record)
         except SICKNESS as error:
@@ -242,6 +274,8 @@ def restart(world: World, record: Record) -> None:
     with server.control():
         server.stop()
         settle(world, record)
+    for replica in replicas_of(world, record.arm_id):
+        settle(world, replica)  # what it follows may answer elsewhere now
 
 
 def settings_of(
@@ -252,7 +286,8 @@ def settings_of(
         child.name: str(child.outputs["value"])
         for child in world.children(record.arm_id, CONFIGURATION)
     }
-    return {**defaults_of(world, record), **written, **(changed or {})}
+    inherited = world.private(record.arm_id).get("inherited", {})
+    return {**defaults_of(world, record), **inherited, **written, **(changed or {})}
 
 
 def defaults_of(world: World, record: Record) -> dict[str, str]:
@@ -260,109 +295,60 @@ def defaults_of(world: World, record: Record) -> dict[str, str]:
     return defaults(world.private(record.arm_id)["computed"])
 
 
-# -- what Azure refuses ------------------------------------------------------------------
+# -- copies ------------------------------------------------------------------------------
 
 
-def _admit_new(world: World, arm_id: str, inputs: Body) -> None:
-    name = arm_id.rsplit("/", 1)[-1]
-    if any(other.name == name and other.arm_id != arm_id for other in world.of_type(SERVER)):
-        raise ArmError(
-            409, "ServerNameAlreadyExists", f"Specified server name '{name}' is already used."
-        )
-    if (lookup(inputs, "authConfig.passwordAuth") or "Enabled") == "Enabled":
-        for needed in ("administratorLogin", "administratorLoginPassword"):
-            if lookup(inputs, needed) is None:
-                raise ArmError(
-                    400, "MissingRequiredParameter", f"Missing value for parameter '{needed}'."
-                )
+def _origin(world: World, inputs: Body) -> Copy | Restore | None:
+    """Return what a new server is made of, where that is another one."""
+    if not is_copy(inputs):
+        return None
+    source = world.require(source_id(inputs))
+    process, settings = Fleet.current().server(source.name), settings_of(world, source)
+    if is_replica(inputs):
+        return Copy(process, settings)
+    return Restore(process, point_of(inputs), settings["max_prepared_transactions"])
 
 
-def _admit_change(old: Body, inputs: Body) -> None:
-    if _customer_managed(old) != _customer_managed(inputs):
-        raise ArmError(
-            400,
-            "DataEncryptionModeCannotBeChanged",
-            "You cannot enable data encryption on a server that was not created with data"
-            " encryption, nor disable it: the mode is fixed at creation.",
-        )
-    fixed = ("backup.geoRedundantBackup", "network.delegatedSubnetResourceId", "storage.type")
-    for path in fixed:
-        before, after = lookup(old, path), lookup(inputs, path)
-        if after is not None and before != after:
-            raise ArmError(
-                400, INVALID, f"{path} is fixed at creation: it is {before!r}, not {after!r}."
-            )
-    size = lookup(old, "storage.storageSizeGB")
-    if _storage_gib(inputs) < size:
-        raise ArmError(
-            400,
-            INVALID,
-            f"Decreasing storage size is not supported: the disk has {size:.0f} GiB.",
-        )
+def _inherited(world: World, inputs: Body) -> dict[str, str]:
+    """Return the parameters that a replica begins with; a restored server has none of them."""
+    if not is_replica(inputs):
+        return {}
+    return settings_of(world, world.require(source_id(inputs)))
 
 
-def _admit_key(world: World, inputs: Body, key: str, identity: str) -> None:
-    """Refuse a key that the server could not live with; Key Vault's own refusals come last."""
-    encryption = inputs["dataEncryption"]
-    match = KEY_URI.fullmatch(encryption[key])
-    vault = match and find_vault(world, match["vault"])
-    if vault:
-        protection = vault.outputs["properties"]
-        if not (
-            protection.get("enablePurgeProtection") and protection.get("enableSoftDelete", True)
-        ):
-            raise ArmError(
-                400,
-                "AzureKeyVaultNotRecoverable",
-                f"The vault '{vault.name}' needs soft delete and purge protection to hold the key"
-                " of a server.",
-            )
-    try:
-        wrapped = world.wrap(encryption[identity], encryption[key], b"\0" * 64)
-        world.unwrap(encryption[identity], wrapped)
-    except KeyUnavailable as error:
-        missing = error.status == 404  # noqa: PLR2004 - HTTP
-        code = "AzureKeyVaultKeyNotFound" if missing else "AzureKeyVaultMissingPermissions"
-        raise ArmError(
-            400, code, f"The server cannot use {key} '{encryption[key]}': {error.message}"
-        ) from error
+def _not_at_creation(inputs: Body) -> tuple[str, ...]:
+    """Return the inputs that Azure takes from an update only, and says nothing."""
+    # A window can be read and updated by the REST specification, but not created; and a restored
+    # server is a single one, whatever is asked for (Azure/azure-rest-api-specs#20600).
+    alone = ("highAvailability",) if is_restore(inputs) else ()
+    return ("maintenanceWindow", *alone)
 
 
-def _admit_region(world: World, inputs: Body) -> None:
-    """Refuse a geo-backup key that a disaster would take away together with the server."""
-    match = KEY_URI.fullmatch(inputs["dataEncryption"]["geoBackupKeyURI"])
-    vault = match and find_vault(world, match["vault"])
-    if vault and _region(vault.outputs) == _region(inputs):
-        raise ArmError(
-            400,
-            "CMKInvalidEncryptionParameters",
-            "The input server encryption parameters are invalid. The geo-backup key must be in a"
-            f" vault of the paired region; '{vault.name}' is in {_region(inputs)}, where the server"
-            " is.",
-        )
+def _replication(inputs: Body) -> Body:
+    if not is_replica(inputs):
+        return {"replicaCapacity": 5, "replicationRole": "Primary"}
+    state = {"role": "AsyncReplica", "capacity": 0, "replicationState": "Active"}
+    return {"replicaCapacity": 0, "replicationRole": "AsyncReplica", "replica": state}
 
 
-def _region(body: Body) -> str:
-    return str(body.get("location", "")).lower().replace(" ", "")
+def _brought_along(world: World, inputs: Body) -> Body:
+    """Return what a copy has of its source without being asked for it."""
+    if not is_copy(inputs):
+        return {}
+    source = world.get(source_id(inputs))
+    login = inputs.get("administratorLogin") or (source and source.outputs["administratorLogin"])
+    return {"administratorLogin": login}
 
 
 # -- small things ------------------------------------------------------------------------
 
 
-def _customer_managed(body: Body) -> bool:
-    return bool(lookup(body, "dataEncryption.type") == CUSTOMER_MANAGED)
-
-
 def _with_key_status(outputs: Body, *, valid: bool) -> Body:
-    if not _customer_managed(outputs):
+    if not customer_managed(outputs):
         return outputs
     status = "Valid" if valid else "Invalid"
     encryption = {**outputs["dataEncryption"], "primaryEncryptionKeyStatus": status}
     return {**outputs, "dataEncryption": encryption}
-
-
-def _storage_gib(inputs: Body) -> int:
-    return int(lookup(inputs, "storage.storageSizeGB") or DEFAULT_STORAGE_GIB)
 
 
 def _set_password(name: str, inputs: Body) -> None:

@@ -27,7 +27,10 @@ ROLES = {
     "a68e7c17-0ab2-4c09-9a58-125dae29748c": "Key Vault Purge Operator",
     "8b54135c-b56d-4d72-a534-26097cfdc8d8": "Key Vault Data Access Administrator",
     "4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
+    "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": "Azure Kubernetes Service RBAC Cluster Admin",
+    "3498e952-d568-435e-9b2c-8d77e338d7f7": "Azure Kubernetes Service RBAC Admin",
 }
 """Built-in roles by GUID; https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
 

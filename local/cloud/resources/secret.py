@@ -63,19 +63,24 @@ class Secret(ResourceType):
             {"deleted_at": world.now(), "private": world.private(record.arm_id)},
         )
 
+    def set_version(self, world: World, arm_id: str, inputs: Body) -> Body:
+        """Add a version, whatever it holds, as the data plane does; return the outputs."""
+        _add(world, arm_id, inputs)
+        return self._outputs(world, arm_id, inputs)
+
     def _write(self, world: World, arm_id: str, inputs: Body) -> Body:
-        vault = world.require(parent_of(arm_id) or "")
         versions = world.private(arm_id).get("versions", [])
         value = lookup(inputs, "properties.value")
         if value is not None and (not versions or versions[-1]["value"] != value):
-            version = {
-                "version": random.token_hex(16),
-                "value": value,
-                "created": int(world.now()),
-            }
-            versions = [*versions, version]
-            world.set_private(arm_id, {"versions": versions})
-        newest = versions[-1]
+            _add(world, arm_id, inputs)
+        else:
+            newest = {**versions[-1], **_described(inputs)}
+            world.set_private(arm_id, {"versions": [*versions[:-1], newest]})
+        return self._outputs(world, arm_id, inputs)
+
+    def _outputs(self, world: World, arm_id: str, inputs: Body) -> Body:
+        vault = world.require(parent_of(arm_id) or "")
+        newest = world.private(arm_id)["versions"][-1]
         uri = f"{vault.outputs['properties']['vaultUri']}secrets/{arm_id.rsplit('/', 1)[-1]}"
         body = self.echo(arm_id, inputs)
         properties = body["properties"]
@@ -95,3 +100,25 @@ class Secret(ResourceType):
                 "secretUriWithVersion": f"{uri}/{newest['version']}",
             },
         }
+
+
+def _add(world: World, arm_id: str, inputs: Body) -> None:
+    version = {
+        "version": random.token_hex(16),
+        "value": inputs["properties"]["value"],
+        "created": int(world.now()),
+        **_described(inputs),
+    }
+    versions = world.private(arm_id).get("versions", [])
+    world.set_private(arm_id, {"versions": [*versions, version]})
+
+
+def _described(inputs: Body) -> Body:
+    """Return what a version says of itself: it keeps that when the next one says otherwise."""
+    properties = inputs["properties"]
+    given = properties.get("attributes") or {}
+    return {
+        "enabled": given.get("enabled", True),
+        **{name: given[name] for name in ("expires", "notBefore") if given.get(name) is not None},
+        "contentType": properties.get("contentType"),
+    }

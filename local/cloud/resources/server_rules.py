@@ -18,7 +18,9 @@ PASSWORD_KINDS = (r"[A-Z]", r"[a-z]", r"[0-9]", r"[^A-Za-z0-9]")
 PASSWORD_LENGTHS = range(8, 129)
 KINDS_REQUIRED = 3
 RETENTION_DAYS = range(7, 36)
-SUPPORTED_MODES = ("Default", "Create")
+REPLICA, RESTORE = COPIES = ("Replica", "PointInTimeRestore")
+SUPPORTED_MODES = ("Default", "Create", *COPIES)
+NOT_LOCAL = "NotImplemented"
 
 Rule = Callable[[Body], Iterator[Refusal]]
 
@@ -223,19 +225,29 @@ def _network(inputs: Body) -> Iterator[Refusal]:
 
 
 def _locally_possible(inputs: Body) -> Iterator[Refusal]:
-    version = lookup(inputs, "version")
-    if version is not None and version != LOCAL_MAJOR:
+    version, mode = lookup(inputs, "version"), lookup(inputs, "createMode")
+    if lookup(inputs, "cluster.clusterSize"):
         yield Refusal(
-            "version",
-            "NotImplemented",
-            f"The local cloud runs PostgreSQL {LOCAL_MAJOR}, not {version}.",
+            "cluster.clusterSize",
+            NOT_LOCAL,
+            "The local cloud makes no elastic cluster: Citus on several nodes needs Azure.",
         )
-    mode = lookup(inputs, "createMode")
+    elif version is not None and version != LOCAL_MAJOR:
+        yield Refusal(
+            "version", NOT_LOCAL, f"The local cloud runs PostgreSQL {LOCAL_MAJOR}, not {version}."
+        )
     if mode is not None and mode not in SUPPORTED_MODES:
         yield Refusal(
             "createMode",
-            "NotImplemented",
-            f"The local cloud keeps no backups to make a server from; '{mode}' needs Azure.",
+            NOT_LOCAL,
+            f"The local cloud makes no server by '{mode}': copies of a server that stands are all"
+            f" it has ({', '.join(COPIES)}); '{mode}' needs Azure.",
+        )
+    if given(inputs, "replica.promoteMode"):
+        yield Refusal(
+            "replica.promoteMode",
+            NOT_LOCAL,
+            "The local cloud promotes no read replica; that needs Azure.",
         )
 
 

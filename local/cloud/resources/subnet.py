@@ -10,6 +10,13 @@ from local.cloud.world import World
 SUBNET = "Microsoft.Network/virtualNetworks/subnets"
 PRIVATE_ENDPOINT = "Microsoft.Network/privateEndpoints"
 FLEXIBLE_SERVER = "Microsoft.DBforPostgreSQL/flexibleServers"
+MANAGED_CLUSTER = "Microsoft.ContainerService/managedClusters"
+PLACES = {
+    PRIVATE_ENDPOINT: "subnet.id",
+    FLEXIBLE_SERVER: "network.delegatedSubnetResourceId",
+    f"{MANAGED_CLUSTER}/agentPools": "vnetSubnetID",
+}
+"""Where a resource names the subnet that it takes addresses of; a cluster has a list of pools."""
 SMALLEST_PREFIX = 29
 """Azure keeps five addresses of each subnet for itself."""
 
@@ -132,13 +139,19 @@ def require_reference(world: World, arm_id: str, reference: str) -> Record:
 
 def users_of(world: World, subnet_id: str) -> list[Record]:
     """Return what has an address in a subnet."""
-    places = {PRIVATE_ENDPOINT: "subnet.id", FLEXIBLE_SERVER: "network.delegatedSubnetResourceId"}
     return [
-        r
-        for arm_type, path in places.items()
-        for r in world.of_type(arm_type)
-        if str(lookup(r.outputs, path)).lower() == subnet_id.lower()
+        record
+        for arm_type in (*PLACES, MANAGED_CLUSTER)
+        for record in world.of_type(arm_type)
+        if subnet_id.lower() in _subnets_of(record)
     ]
+
+
+def _subnets_of(record: Record) -> set[str]:
+    if record.type == MANAGED_CLUSTER:
+        pools = record.outputs["agentPoolProfiles"]
+        return {str(pool.get("vnetSubnetID")).lower() for pool in pools}
+    return {str(lookup(record.outputs, PLACES[record.type])).lower()}
 
 
 def refuse_in_use(world: World, subnet: Record, code: str = "InUseSubnetCannotBeDeleted") -> None:

@@ -77,4 +77,4 @@ def _alive(pid: int) -> bool:
 @pytest.mark.parametrize("arguments", [[], ["aws"]])
 def test_names_what_it_serves(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert plugin.main(arguments) == 2
-    assert "allowed: azure-native, random" in capsys.readouterr().err
+    assert "allowed: azure-native, kubernetes, random" in capsys.readouterr().err

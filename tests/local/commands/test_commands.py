@@ -25,8 +25,9 @@ from local.commands.session import Session
 from local.commands.status import stacks
 from local.commands.summary import (
     PARAMETER_TYPE,
+    STACK_TYPE,
     count_types,
-    desired_schema,
+    desired_schemas,
     judge_key,
     show,
     waiting,
@@ -174,12 +175,13 @@ def test_what_a_killed_command_left_running_is_waited_for(tmp_path: Path) -> Non
     session = _session(tmp_path)
     file = session.paths.locks / "dev.lock"
     with lock.held(file, wait=False) as descriptor:
+        words = "import pathlib, sys, time; time.sleep(0.5); pathlib.Path(sys.argv[1]).touch()"
         plugin = subprocess.Popen(
-            [sys.executable, "-c", "import time; time.sleep(0.5)"], pass_fds=(descriptor,)
+            [sys.executable, "-c", words, str(tmp_path / "ended")], pass_fds=(descriptor,)
         )
         file.write_text(f"{2**22 + 1} working on dev")
     with plugin, session.alone():
-        assert plugin.poll() == 0
+        assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize(
@@ -323,10 +325,15 @@ def test_only_real_resources_are_counted() -> None:
     assert count_types({}) == {}
 
 
-def test_the_wanted_schema_is_read_from_the_state() -> None:
-    schema = {"type": "pulumi-python:dynamic/memory:VectorSchema", "inputs": {"desired": {"a": 1}}}
-    assert desired_schema({"resources": [{"type": "x"}, schema]}) == {"a": 1}
-    assert desired_schema({}) == {}
+def test_the_wanted_schemas_are_read_from_the_state() -> None:
+    def schema(database: str) -> dict[str, object]:
+        kind = "pulumi-python:dynamic/memory:VectorSchema"
+        return {"type": kind, "inputs": {"database": database, "desired": {"of": database}}}
+
+    resources = [{"type": "x"}, schema("memory"), schema("zep")]
+    wanted = {"memory": {"of": "memory"}, "zep": {"of": "zep"}}
+    assert desired_schemas({"resources": resources}) == wanted
+    assert desired_schemas({}) == {}
 
 
 def test_the_summary_shows_checks_and_no_password() -> None:
@@ -337,6 +344,15 @@ def test_the_summary_shows_checks_and_no_password() -> None:
         "changes": {"create": 4, "same": 2},
         "resources": {"a:V": 2},
         "waiting": ["max_connections"],
+        "sizing": None,
+        "policies": {
+            "rules": 3,
+            "resources": 2,
+            "violations": 0,
+            "undecided": 0,
+            "exceptions": 0,
+            "findings": [],
+        },
         "reach": variables("dev", OUTPUTS, {"PGHOSTADDR": "127.0.0.1", "PGSSLROOTCERT": "/ca"}),
         "checks": [
             {"name": "tls", "ok": True, "found": "TLSv1.3", "wanted": "TLSv1.3"},
@@ -347,6 +363,7 @@ def test_the_summary_shows_checks_and_no_password() -> None:
     text = words.getvalue()
     assert "dev stands after 3.2 s; 4 created\n" in text
     assert "invalid [x]; wanted valid" in text
+    assert "policies  3 rules judged 2 resources: 0 violations" in text
     assert "waiting for `make restart STACK=dev`: max_connections\n" in text
     assert "canary" not in text
 
@@ -366,12 +383,20 @@ def test_a_failed_preview_keeps_the_engines_words(output: str, words: str | None
 def test_status_reads_what_the_backend_holds(tmp_path: Path) -> None:
     folder = tmp_path / ".pulumi" / "stacks" / "engram"
     folder.mkdir(parents=True)
-    latest = {"resources": [_parameter("a", pending=True)], "pending_operations": [{}]}
+    sizing = {"due_in_months": 14, "due_on": "2028-01-01"}
+    root = {"type": STACK_TYPE, "outputs": {"sizing": sizing}}
+    latest = {"resources": [root, _parameter("a", pending=True)], "pending_operations": [{}]}
     (folder / "dev.json").write_text(json.dumps({"checkpoint": {"latest": latest}}))
     (folder / "uat.json").write_text(json.dumps({"checkpoint": {}}))
     (folder / "uat.json.attrs").write_text("{}")
     assert stacks(tmp_path) == [
-        {"stack": "dev", "resources": 1, "waiting": 1, "interrupted": True},
-        {"stack": "uat", "resources": 0, "waiting": 0, "interrupted": False},
+        {
+            "stack": "dev",
+            "resources": 1,
+            "waiting": 1,
+            "interrupted": True,
+            "large_enough": "until 2028-01-01",
+        },
+        {"stack": "uat", "resources": 0, "waiting": 0, "interrupted": False, "large_enough": ""},
     ]
     assert stacks(tmp_path / "nothing") == []

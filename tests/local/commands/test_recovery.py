@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ from rich.console import Console
 from local.commands.recovery import recover, refuse_living, settled
 from local.engine import Engine
 from local.errors import LocalError
-from local.paths import Paths
+from local.paths import OVERRIDE, Paths
 
 URN = "urn:pulumi:dev::engram::azure-native:keyvault:Vault::{}"
+CLUSTER_TYPE = "azure-native:containerservice:ManagedCluster"
+CLUSTER_URN = f"urn:pulumi:dev::engram::{CLUSTER_TYPE}::aks-dev"
 NOTED = """#!/bin/sh
 echo "$@" >> "{log}"
+echo "$PULUMI_K8S_DELETE_UNREACHABLE" > "$(dirname "{log}")/without-cluster"
 case "$*" in *{failing}*) exit 1;; esac
 if [ "$2" = export ]; then echo '{{"version": 3, "deployment": {deployment}}}'; fi
 """
@@ -101,10 +104,16 @@ Interrupted = Callable[..., Engine]
 def interrupted(tmp_path: Path) -> Interrupted:
     """A stack whose engine only notes what it is asked, and answers with one exit code."""
 
-    def make(pending: list[dict[str, Any]], *, locked: bool, failing: str = "nothing") -> Engine:
+    def make(
+        pending: list[dict[str, Any]],
+        *,
+        locked: bool,
+        failing: str = "nothing",
+        resources: Sequence[dict[str, Any]] = (),
+    ) -> Engine:
         (tmp_path / "Pulumi.yaml").write_text("name: engram\n")
         executable = tmp_path / "pulumi"
-        latest = {"pending_operations": pending, "resources": []}
+        latest = {"pending_operations": pending, "resources": list(resources)}
         script = {"log": tmp_path / "asked", "failing": failing, "deployment": json.dumps(latest)}
         executable.write_text(NOTED.format(**script))
         executable.chmod(0o755)
@@ -139,6 +148,27 @@ def test_a_stale_lock_is_released_and_pending_work_settled(
     assert done == ["released the lock of a run that was killed", "a: was not created, will be"]
     verbs = [line.split(" --")[0] for line in _asked(tmp_path)]
     assert verbs == ["cancel", "stack export", "stack import", "refresh"]
+
+
+def test_a_lost_cluster_is_forgotten_with_the_objects_that_were_in_it(
+    interrupted: Interrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OVERRIDE, str(tmp_path / "local"))
+    arm_id = "/subscriptions/s/resourceGroups/rg/providers/P/managedClusters/aks-dev"
+    lost = {"urn": CLUSTER_URN, "type": CLUSTER_TYPE, "id": arm_id}
+    engine = interrupted([], locked=False, resources=[lost])
+    assert recover(engine, Console(quiet=True)) == [
+        "aks-dev: its control plane is gone; what it held is forgotten"
+    ]
+    assert [line.split(" --")[0] for line in _asked(tmp_path)] == ["refresh"]
+    assert (tmp_path / "without-cluster").read_text() == "true\n"
+
+
+def test_an_interrupted_run_lets_no_object_be_forgotten(
+    interrupted: Interrupted, tmp_path: Path
+) -> None:
+    recover(interrupted([_pending("updating", "a")], locked=False), Console(quiet=True))
+    assert (tmp_path / "without-cluster").read_text() == "\n"
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,15 @@ def test_a_second_run_costs_nothing(ran: list[str]) -> None:
     assert len(ran) == 3
 
 
+def test_nothing_is_said_where_a_machine_reads_the_answer(
+    ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bootstrap.main()
+    said = capsys.readouterr()
+    assert ran[0] == "creating a venv"
+    assert (said.out, said.err) == ("", "Python environment: creating .local/venv\n")
+
+
 def test_a_changed_lock_is_installed_without_a_new_environment(ran: list[str], clone: Path) -> None:
     bootstrap.main()
     (clone / "requirements-dev.txt").write_text("a==2\n")

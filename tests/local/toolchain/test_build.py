@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,13 @@ from local.errors import LocalError
 from local.paths import Paths
 from local.toolchain import build
 from local.toolchain.build import GoModule
-from local.toolchain.installer import ENGINE
+from local.toolchain.installer import ENGINE, KUBERNETES
 from local.toolchain.report import Report
 
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo go version go1.99.0 linux/amd64; exit; fi
 echo "$1" >> "{log}"
-if [ "$1" = list ]; then printf 'a\\nb\\n'; exit; fi
+if [ "$1" = list ]; then printf '%b\\n' '{answer}'; exit; fi
 {build}
 for argument; do case "$argument" in */) target=$argument;; esac; done
 echo b >&2
@@ -39,7 +40,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GoModule:
     folder.mkdir()
     (folder / "go.mod").write_text(GO_MOD)
     (folder / "go.sum").write_text("")
-    return GoModule(name="kubernetes", main_module="example.org/k8s", version_variable="k.V")
+    stamps = {"k.V": "v{version}", "k.Minor": "{major}.{minor}"}
+    return GoModule(name="kubernetes", main_module="example.org/k8s", stamps=stamps)
 
 
 @pytest.fixture
@@ -48,10 +50,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'go'}:/usr/bin:/bin")
 
-    def make(clone: str = "clone", build: str = "") -> Paths:
+    def make(clone: str = "clone", build: str = "", list_answer: str = "a\\nb") -> Paths:
         go = tmp_path / "go" / "go"
         go.parent.mkdir(exist_ok=True)
-        go.write_text(GO.format(log=tmp_path / "asked", build=build))
+        go.write_text(GO.format(log=tmp_path / "asked", build=build, answer=list_answer))
         go.chmod(0o755)
         return Paths(project=tmp_path / clone, local=tmp_path / clone / ".local")
 
@@ -72,7 +74,7 @@ def test_names_versions_and_tools_come_from_go_mod(module: GoModule) -> None:
     assert module.packages == {"kubectl": "example.org/k8s/kubectl", "etcd": "example.org/etcd"}
     assert module.version == "1.34.2"
     assert module.go_version == (1, 26)
-    assert module.linker_flags == "-s -w -X k.V=v1.34.2"
+    assert module.flags[-1] == "-s -w -X k.V=v1.34.2 -X k.Minor=1.34"
 
 
 def test_the_engine_that_is_pinned_is_read_in_full() -> None:
@@ -84,6 +86,45 @@ def test_any_changed_dependency_is_another_build(module: GoModule) -> None:
     before = module.key
     (module.folder / "go.sum").write_text("changed")
     assert module.key != before
+
+
+def test_another_way_to_build_is_another_build(module: GoModule) -> None:
+    assert replace(module, debuggable=False).key != module.key
+    assert "-gcflags=all=-dwarf=false" in replace(module, debuggable=False).flags
+
+
+def test_a_tool_has_the_name_of_its_folder_not_of_its_major_version(module: GoModule) -> None:
+    (module.folder / "go.mod").write_text("tool example.org/etcd/server/v3\n")
+    assert list(module.packages) == ["server"]
+    assert list(replace(module, renamed={"server": "etcd"}).packages) == ["etcd"]
+
+
+def test_a_tool_is_installed_under_its_usual_name(module: GoModule, machine: Machine) -> None:
+    paths = machine()
+    build.ensure([replace(module, renamed={"etcd": "store"})], paths, _report()[0])
+    assert (paths.bin / "store").read_text() == "tool"
+    assert not (paths.bin / "etcd").exists()
+
+
+def test_what_a_tool_reads_is_kept_beside_it(
+    module: GoModule, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "source").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "source" / name).write_text(f"{name}: 1\n")
+    paths = machine(list_answer=str(tmp_path / "source"))
+    documents = {"both.yaml": ("example.org/k8s", ("a", "b"))}
+    build.ensure([replace(module, documents=documents)], paths, _report()[0])
+    assert (paths.bin / "both.yaml").read_text() == "a: 1\n---\nb: 1\n"
+
+
+def test_the_control_plane_that_is_pinned_is_read_in_full() -> None:
+    assert set(KUBERNETES.packages) == {
+        *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
+        *("kubectl", "kwok"),
+    }
+    assert KUBERNETES.version in KUBERNETES.flags[-1]
+    assert "gitMinor=36" in KUBERNETES.flags[-1]
 
 
 def test_a_module_without_its_version_is_refused(module: GoModule) -> None:

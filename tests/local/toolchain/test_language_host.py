@@ -1,7 +1,9 @@
 """The language host, spoken to as the engine speaks to it."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
+from local.process import is_alive
 from local.toolchain import language_host
 from local.toolchain.language_host import plugin_command, run_program
 
@@ -21,7 +24,10 @@ PROJECT = Path(language_host.__file__).parents[2]
 @contextmanager
 def _host() -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
     command = [sys.executable, "-u", "-m", "local.toolchain.language_host", "127.0.0.1:9"]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}  # as the launcher has it
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -53,6 +59,7 @@ def test_a_policy_pack_that_cannot_start_says_why_and_ends_with_its_code(tmp_pat
         kind="analyzer",
         info=language_pb2.ProgramInfo(program_directory=str(tmp_path), entry_point="."),
     )
+    request.info.options["virtualenv"] = sys.prefix
     (tmp_path / "__main__.py").write_text(
         "import sys; sys.stderr.write('no rules\\n'); sys.exit(3)"
     )
@@ -64,15 +71,19 @@ def test_a_policy_pack_that_cannot_start_says_why_and_ends_with_its_code(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("kind", "module"), [("analyzer", "pulumi.policy"), ("resource", "pulumi.run.plugin")]
+    ("kind", "virtualenv", "python", "module"),
+    [
+        ("analyzer", "", sys.executable, "local.toolchain.policy_host"),
+        ("analyzer", "../venv", "/a/venv/bin/python", "local.toolchain.policy_host"),
+        ("resource", "", sys.executable, "pulumi.run.plugin"),
+    ],
 )
-def test_plugins_are_run_by_the_sdk(kind: str, module: str) -> None:
-    request = language_pb2.RunPluginRequest(
-        kind=kind,
-        args=["127.0.0.1:9", "--more"],
-        info=language_pb2.ProgramInfo(program_directory="/pack"),
-    )
-    expected = [sys.executable, "-u", "-m", module, "127.0.0.1:9", "/pack", "--more"]
+def test_plugins_are_run_by_the_sdk(kind: str, virtualenv: str, python: str, module: str) -> None:
+    info = language_pb2.ProgramInfo(program_directory="/a/pack")
+    if virtualenv:
+        info.options["virtualenv"] = virtualenv
+    request = language_pb2.RunPluginRequest(kind=kind, args=["127.0.0.1:9", "--more"], info=info)
+    expected = [python, "-u", "-m", module, "127.0.0.1:9", "/a/pack", "--more"]
     assert plugin_command(request) == expected
 
 
@@ -108,3 +119,20 @@ def test_a_program_may_end_well(tmp_path: Path, ending: str) -> None:
     (tmp_path / "main.py").write_text(f"open({str(done)!r}, 'w').close()\n{ending}")
     run_program(str(tmp_path), "main.py")
     assert done.exists()
+
+
+@pytest.mark.slow
+def test_a_policy_pack_ends_with_the_host_that_started_it(tmp_path: Path) -> None:
+    """A killed engine tells nobody to stop."""
+    (tmp_path / "__main__.py").write_text("import time; print('up'); time.sleep(60)")
+    pack = f"{sys.executable} -u -m local.toolchain.policy_host 127.0.0.1:9 {tmp_path}"
+    command = ["sh", "-c", f"{pack} & echo $!; wait"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        pid = int(host.stdout.readline())
+        assert host.stdout.readline() == "up\n"
+        host.kill()
+        deadline = time.monotonic() + 20
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert not is_alive(pid)

@@ -105,7 +105,9 @@ WRONG: list[tuple[Body, str, str]] = [
         "private DNS zone",
     ),
     ({"version": "17"}, "NotImplemented", "PostgreSQL 18, not 17"),
-    ({"createMode": "PointInTimeRestore"}, "NotImplemented", "keeps no backups"),
+    ({"createMode": "GeoRestore"}, "NotImplemented", "'GeoRestore' needs Azure"),
+    ({"cluster": {"clusterSize": 4}, "version": "17"}, "NotImplemented", "no elastic cluster"),
+    ({"replica": {"promoteMode": "Standalone"}}, "NotImplemented", "promotes no read replica"),
 ]
 
 
