@@ -18,6 +18,8 @@ import psycopg
 from memory.schema.errors import ConnectionRefused, DatabaseMissing
 
 CONNECT_TIMEOUT_SECONDS = 10
+# Azure forgets a connection after minutes without a packet, and a build sends none for hours.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 # Texts that pass by themselves: a restart, and a DNS record or private endpoint made just now.
 TRANSIENT = (
@@ -104,6 +106,7 @@ def parameters(endpoint: Endpoint) -> dict[str, Any]:
         "gssencmode": "disable",
         "application_name": "engram-schema",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        **KEEPALIVES,
     }
     if endpoint.password:
         chosen["password"] = endpoint.password

@@ -35,5 +35,17 @@ class NotConverged(SchemaError):  # noqa: N818 - named after what the operator s
     """All steps ran, and the catalog still differs: something changes it at the same time."""
 
 
+class PasswordsUnreadable(SchemaError):  # noqa: N818 - named after what the operator sees
+    """What was given as the roles' passwords is none."""
+
+
 class DatabaseMissing(ConnectionRefused):
     """The server answers, and has no such database."""
+
+
+class StateUnreadable(SchemaError):  # noqa: N818 - named after what the operator sees
+    """The document is no export of a stack, or holds none of our schemas."""
+
+
+class WishUnclear(SchemaError):  # noqa: N818 - named after what the operator sees
+    """One argument would silently be ignored beside another."""

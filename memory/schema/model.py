@@ -1,50 +1,78 @@
 """The schema that is wanted, as data: extensions, roles and tables.
 
-Everything here is validated before a database is in reach, so a dimension that no index can
-carry is refused in a preview.  Names are plain lower-case identifiers: they need no quoting in the
-SQL that a reviewer reads.
+What a table is made of is in ``tables``; here is whose it is, and the schemas that this product
+has: the memory's and Zep's.
 """
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=50)]
-"""At most 50 characters, so that ``_new`` and ``_old`` still fit into PostgreSQL's 63 bytes."""
+from memory.schema.memory_tables import AUDIT, RECORDS, vectors
+from memory.schema.tables import (
+    INDEXABLE_DIMENSIONS,
+    STORABLE_DIMENSIONS,
+    AnnIndex,
+    AnyIndex,
+    Autovacuum,
+    Btree,
+    Candidates,
+    Column,
+    Gin,
+    Hnsw,
+    Identifier,
+    IvfFlat,
+    Links,
+    Lists,
+    Model,
+    Table,
+    VectorIndex,
+    VectorType,
+    refuse_twins,
+)
 
-Purpose = Literal["migrator", "app", "reader"]
+__all__ = [
+    "CITUS",
+    "INDEXABLE_DIMENSIONS",
+    "STORABLE_DIMENSIONS",
+    "VECTOR",
+    "AnnIndex",
+    "AnyIndex",
+    "Autovacuum",
+    "Btree",
+    "Candidates",
+    "Column",
+    "DesiredSchema",
+    "Extension",
+    "Gin",
+    "Hnsw",
+    "Identifier",
+    "IvfFlat",
+    "Links",
+    "Lists",
+    "Model",
+    "Purpose",
+    "Role",
+    "Table",
+    "VectorIndex",
+    "VectorType",
+    "memory_schema",
+    "mistakes",
+    "schema_of",
+    "zep_schema",
+]
+
+Purpose = Literal["migrator", "app", "reader", "owner"]
+"""What a login is for.  Migrator, app and reader share a schema whose tables are declared here; an
+owner has one to itself, and makes its own tables in it."""
 Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE"]
-Distance = Literal["cosine", "l2", "ip"]
-VectorType = Literal["vector", "halfvec"]
-ScalarType = Literal[
-    "uuid", "text", "varchar", "jsonb", "boolean", "integer", "bigint", "double precision",
-    "timestamptz",
-]  # fmt: skip
-
-# pgvector's own bounds; its README, "HNSW" and "IVFFlat".
-INDEXABLE_DIMENSIONS = {"vector": 2000, "halfvec": 4000}
-STORABLE_DIMENSIONS = 16_000
-Links = Annotated[int, Field(ge=2, le=100)]
-"""``m``: links of each row on a layer of the graph; twice as many on the ground."""
-Candidates = Annotated[int, Field(ge=4, le=1000)]
-"""``ef_construction``: rows that an insert compares before it chooses its links."""
-Lists = Annotated[int, Field(ge=1, le=32_768)]
-"""Clusters of an IVFFlat index, and the most that a query can probe."""
-# PostgreSQL's own spelling of the types that have an alias.
-CANONICAL = {"varchar": "character varying", "timestamptz": "timestamp with time zone"}
 
 
 def _not_reserved(name: str) -> str:
     if name.startswith(("pg_", "azure")) or name == "public":
         raise ValueError(f"{name} is PostgreSQL's or Azure's own name; choose another")
     return name
-
-
-class Model(BaseModel):
-    """Frozen; an unknown key is a spelling mistake, hence an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Extension(Model):
@@ -67,163 +95,10 @@ class Role(Model):
     name: Annotated[Identifier, AfterValidator(_not_reserved)]
     privileges: tuple[Privilege, ...] = ()
     """On every table of the schema, present and future.  The migrator owns them instead."""
-
-
-class Column(Model):
-    """A column; ``length`` is varchar's, ``dimensions`` are a vector's."""
-
-    name: Identifier
-    type: ScalarType | VectorType
-    length: Annotated[int, Field(ge=1, le=10_485_760)] | None = None
-    dimensions: Annotated[int, Field(ge=1, le=STORABLE_DIMENSIONS)] | None = None
-    not_null: bool = False
-    default: Literal["gen_random_uuid()", "now()", "'{}'::jsonb"] | None = None
-
-    @property
-    def sql_type(self) -> str:
-        """The type as PostgreSQL's ``format_type`` prints it."""
-        size = self.dimensions or self.length
-        name = CANONICAL.get(self.type, self.type)
-        return f"{name}({size})" if size else name
-
-    @model_validator(mode="after")
-    def _size_fits_the_type(self) -> Self:
-        is_vector = self.type in INDEXABLE_DIMENSIONS
-        if is_vector != (self.dimensions is not None):
-            raise ValueError(
-                f"column {self.name}: dimensions are for vector and halfvec, and required there"
-            )
-        if (self.type == "varchar") != (self.length is not None):
-            raise ValueError(f"column {self.name}: length is for varchar, and required there")
-        return self
-
-
-class Index(Model):
-    """What the three kinds of index share."""
-
-    name: Identifier | None = None
-    """None derives ``<table>_<columns>_idx``."""
-
-    def key_columns(self) -> tuple[str, ...]:
-        """Names of the indexed columns, in order."""
-        raise NotImplementedError
-
-    def name_in(self, table: str) -> str:
-        """The index's name on this table."""
-        return self.name or "_".join((table, *self.key_columns(), "idx"))
-
-
-class AnnIndex(Index):
-    """An index for nearest neighbours; its distance must be the one that queries use."""
-
-    column: Identifier
-    distance: Distance = "cosine"
-
-    def key_columns(self) -> tuple[str, ...]:
-        """The one vector column."""
-        return (self.column,)
-
-
-class Hnsw(AnnIndex):
-    """pgvector's graph: slower to build than IVFFlat, faster and surer to search."""
-
-    method: Literal["hnsw"] = "hnsw"
-    m: Links = 16
-    ef_construction: Candidates = 64
-
-    @model_validator(mode="after")
-    def _candidates_cover_the_links(self) -> Self:
-        if self.ef_construction < 2 * self.m:
-            raise ValueError(
-                f"ef_construction {self.ef_construction} is below 2 x m = {2 * self.m};"
-                " pgvector refuses it: raise ef_construction or lower m"
-            )
-        return self
-
-
-class IvfFlat(AnnIndex):
-    """pgvector's inverted lists: cheap to build, for small stacks.
-
-    A build sorts the rows that are there into lists, and later rows into the same ones: built on
-    an empty table, it wants a REINDEX once data are loaded.
-    """
-
-    method: Literal["ivfflat"] = "ivfflat"
-    lists: Lists = 100
-
-
-class Btree(Index):
-    """An ordinary index."""
-
-    method: Literal["btree"] = "btree"
-    columns: Annotated[tuple[Identifier, ...], Field(min_length=1)]
-
-    def key_columns(self) -> tuple[str, ...]:
-        """The columns, most significant first."""
-        return self.columns
-
-
-AnyIndex = Annotated[Hnsw | IvfFlat | Btree, Field(discriminator="method")]
-VectorIndex = Annotated[Hnsw | IvfFlat, Field(discriminator="method")]
-
-
-class Autovacuum(Model):
-    """When autovacuum visits a table; vectors are wide, so the defaults come too late."""
-
-    vacuum_scale_factor: Annotated[float, Field(ge=0, le=1)] = 0.1
-    analyze_scale_factor: Annotated[float, Field(ge=0, le=1)] = 0.05
-    cost_delay_ms: Annotated[float, Field(ge=0, le=100)] = 10
-
-    def options(self) -> dict[str, str]:
-        """The table's storage parameters, as the catalog prints them."""
-        return {
-            "autovacuum_vacuum_scale_factor": f"{self.vacuum_scale_factor:g}",
-            "autovacuum_analyze_scale_factor": f"{self.analyze_scale_factor:g}",
-            "autovacuum_vacuum_cost_delay": f"{self.cost_delay_ms:g}",
-        }
-
-
-class Table(Model):
-    """A table with its primary key, indexes and autovacuum options."""
-
-    name: Identifier
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
-    primary_key: Annotated[tuple[Identifier, ...], Field(min_length=1)]
-    indexes: tuple[AnyIndex, ...] = ()
-    autovacuum: Autovacuum = Autovacuum()
-
-    def column(self, name: str) -> Column | None:
-        """The column of this name, if the table has it."""
-        return next((column for column in self.columns if column.name == name), None)
-
-    @property
-    def ann_index(self) -> Hnsw | IvfFlat | None:
-        """The first index for nearest neighbours."""
-        return next((i for i in self.indexes if isinstance(i, AnnIndex)), None)
-
-    @model_validator(mode="after")
-    def _names_are_told_apart(self) -> Self:
-        _refuse_twins(f"table {self.name}: column", [c.name for c in self.columns])
-        _refuse_twins(f"table {self.name}: index", [i.name_in(self.name) for i in self.indexes])
-        for index in self.indexes:
-            name = index.name_in(self.name)
-            if len(name) > 58:  # noqa: PLR2004 - PostgreSQL's 63 less the suffix
-                raise ValueError(f"index {name}: longer than 58 characters; give it a name")
-        return self
-
-    @model_validator(mode="after")
-    def _indexes_fit_their_columns(self) -> Self:
-        for name in self.primary_key:
-            key = self.column(name)
-            if key is None or not key.not_null:
-                raise ValueError(f"table {self.name}: primary key {name} must be a not_null column")
-        for index in self.indexes:
-            for name in index.key_columns():
-                column = self.column(name)
-                if column is None:
-                    raise ValueError(f"table {self.name}: index on {name}, which is no column")
-                _refuse_unindexable(column, index)
-        return self
+    member_of: tuple[Identifier, ...] | None = None
+    """Roles that it belongs to in name alone: it inherits nothing of them, cannot become them and
+    admits nobody.  Any other membership that this administrator gave is taken back; None judges
+    none, and reports what it finds."""
 
 
 VECTOR = Extension(name="vector")
@@ -237,10 +112,24 @@ EXTENSIONS = (
 """What a memory database has beside PostgreSQL's own; on Azure each must be allow-listed."""
 
 
-class DesiredSchema(Model):
-    """One database's share of the memory: a schema, its tables, and who may do what."""
+CITUS = Extension(name="citus", into="pg_catalog")
+"""Shares tables out over nodes.  Azure makes it, in the one database of an elastic cluster."""
 
-    schema_name: Annotated[Identifier, AfterValidator(_not_reserved)] = "memory"
+SHARED = ["app", "migrator", "reader"]
+MEMORY = "memory"
+"""The schema of memories."""
+
+
+class DesiredSchema(Model):
+    """One schema of one database: its tables, and who may do what.
+
+    Either ours, with a role for each purpose; or another program's, which has one login, the
+    owner, and brings its tables itself.
+    """
+
+    schema_name: Annotated[Identifier, AfterValidator(_not_reserved)] = MEMORY
+    beside: Identifier | None = None
+    """Schema of the same database whose roles these are: their search_path leads there."""
     extensions: tuple[Extension, ...] = (VECTOR,)
     roles: tuple[Role, ...]
     tables: tuple[Table, ...]
@@ -252,75 +141,90 @@ class DesiredSchema(Model):
     @property
     def owner(self) -> str:
         """Name of the role that owns the schema and its tables."""
-        return self.role("migrator").name
+        return self.role("owner" if self.brings_its_tables else "migrator").name
+
+    @property
+    def brings_its_tables(self) -> bool:
+        """Whether another program makes the tables, which are then nobody's to declare or judge."""
+        return any(role.purpose == "owner" for role in self.roles)
 
     @model_validator(mode="after")
     def _one_role_for_each_purpose(self) -> Self:
         purposes = sorted(role.purpose for role in self.roles)
-        if purposes != ["app", "migrator", "reader"]:
-            raise ValueError(f"roles: want one each of app, migrator, reader; got {purposes}")
-        _refuse_twins("role", [role.name for role in self.roles])
-        _refuse_twins("table", [table.name for table in self.tables])
-        if self.role("migrator").privileges:
-            raise ValueError("roles: the migrator owns the tables; its privileges stay empty")
+        if purposes not in (SHARED, ["owner"]):
+            raise ValueError(
+                f"roles: want one each of app, migrator, reader, or one owner alone; got {purposes}"
+            )
+        refuse_twins("role", [role.name for role in self.roles])
+        refuse_twins("table", [table.name for table in self.tables])
+        if next(role for role in self.roles if role.name == self.owner).privileges:
+            purpose = "owner" if self.brings_its_tables else "migrator"
+            raise ValueError(f"roles: the {purpose} owns the tables; its privileges stay empty")
+        if self.brings_its_tables and self.tables:
+            raise ValueError("tables: an owner makes its own; declare none, or other roles")
         return self
 
 
-def _refuse_twins(what: str, names: list[str]) -> None:
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise ValueError(f"{what} declared twice: {', '.join(twins)}")
+MEMORY_ROLES = (
+    Role(purpose="migrator", name="memory_migrator"),
+    Role(purpose="app", name="memory_app", privileges=("SELECT", "INSERT", "UPDATE", "DELETE")),
+    Role(purpose="reader", name="memory_reader", privileges=("SELECT",)),
+)
 
 
-def _refuse_unindexable(column: Column, index: Index) -> None:
-    limit = INDEXABLE_DIMENSIONS.get(column.type)
-    if isinstance(index, AnnIndex) == (limit is None):
-        raise ValueError(f"column {column.name} is {column.sql_type}: wrong kind of index for it")
-    if limit is not None and (column.dimensions or 0) > limit:
-        raise ValueError(
-            f"column {column.name}: {column.type} can be indexed up to {limit} dimensions,"
-            f" got {column.dimensions}; use halfvec (up to 4000) or a smaller embedding"
-        )
-
-
-def memory_schema(
+def memory_schema(  # noqa: PLR0913 - one keyword for each thing that a stack may choose
     *,
     dimensions: int = 1536,
     column_type: VectorType = "vector",
     index: Hnsw | IvfFlat | None = None,
+    distributed: bool = False,
+    by_tenant: bool = False,
+    tenant: str | None = None,
 ) -> DesiredSchema:
     """The mission's table ``zep_memory_vectors`` in schema ``memory``, with its three roles.
 
+    Beside it are what was done with memories, and what was done to them all: tables to which rows
+    are only ever added.  ``distributed`` shares the vectors out over the nodes of an elastic
+    cluster, by session; ``by_tenant`` shows each tenant its own rows only; ``tenant`` names whose
+    tables these are, in a schema of their own beside ``memory``.
+
     Raises pydantic's ``ValidationError`` for what no database could hold.
     """
-    columns = (
-        Column(name="id", type="uuid", not_null=True, default="gen_random_uuid()"),
-        Column(name="session_id", type="varchar", length=255, not_null=True),
-        Column(name="content", type="text", not_null=True),
+    memories = vectors(
         Column(name="embedding", type=column_type, dimensions=dimensions),
-        Column(name="metadata", type="jsonb"),
-        Column(name="created_at", type="timestamptz", not_null=True, default="now()"),
+        index or Hnsw(column="embedding"),
+        distributed=distributed,
+        by_tenant=by_tenant,
     )
-    table = Table(
-        name="zep_memory_vectors",
-        columns=columns,
-        primary_key=("id",),
-        indexes=(
-            index or Hnsw(column="embedding"),
-            Btree(columns=("session_id",)),
-            Btree(columns=("created_at",)),
-        ),
+    return DesiredSchema(
+        schema_name=schema_of(tenant),
+        beside=MEMORY if tenant else None,
+        # Citus first: it hands on to the nodes only what is made after it.
+        extensions=(CITUS, *EXTENSIONS) if distributed else EXTENSIONS,
+        roles=MEMORY_ROLES,
+        tables=(memories, AUDIT, RECORDS),
     )
-    roles = (
-        Role(purpose="migrator", name="memory_migrator"),
-        Role(
-            purpose="app",
-            name="memory_app",
-            privileges=("SELECT", "INSERT", "UPDATE", "DELETE"),
-        ),
-        Role(purpose="reader", name="memory_reader", privileges=("SELECT",)),
-    )
-    return DesiredSchema(extensions=EXTENSIONS, roles=roles, tables=(table,))
+
+
+def schema_of(tenant: str | None) -> str:
+    """The schema of a tenant that has one of its own; of all the others without."""
+    return f"{MEMORY}_{tenant}" if tenant else MEMORY
+
+
+AZURE_GATE = "azure_pg_admin"
+"""Only its members may say CREATE EXTENSION on a Flexible Server, even IF NOT EXISTS finds that
+there is nothing to do (docs/adr/0014-zep-and-azure-pg-admin.md)."""
+
+
+def zep_schema(*, login: str = "zep_app", extension_gate: bool) -> DesiredSchema:
+    """Zep's own database: a schema that its one login owns, and pgvector made for it beforehand.
+
+    Zep's first statement at every start is CREATE EXTENSION IF NOT EXISTS vector.  With
+    ``extension_gate``, on a Flexible Server, the login is a nominal member of the role that is
+    asked for there; elsewhere it is in no role at all.
+    """
+    owner = Role(purpose="owner", name=login, member_of=(AZURE_GATE,) if extension_gate else ())
+    return DesiredSchema(schema_name="zep", extensions=(VECTOR,), roles=(owner,), tables=())
 
 
 def mistakes(error: ValidationError) -> Iterator[str]:

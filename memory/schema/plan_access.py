@@ -1,14 +1,11 @@
-"""Steps for extensions, roles, grants and the schema itself."""
+"""Steps for roles, grants and the schema itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memory.schema import model, sql
-from memory.schema.catalog import PUBLIC, Catalog, Grants, Role, Schema
-from memory.schema.steps import ACCESS, Step
-from memory.schema.target import NOT_LOADED, waits_for_its_library
-
-CATALOG_LOCK = "rows of the system catalog"
+from memory.schema.catalog import Catalog, Grants, Memberships, Role, Schema
+from memory.schema.steps import ACCESS, CATALOG_LOCK, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,39 +24,26 @@ def grant_steps(have: Grants, want: Grants, thing: Grantable) -> Iterator[Step]:
     ``have`` and ``want`` hold no other grantee: a stranger's grant is not ours to judge.
     """
     for grantee in sorted({*have, *want}):
-        missing = sorted({*want.get(grantee, ())} - {*have.get(grantee, ())})
-        surplus = sorted({*have.get(grantee, ())} - {*want.get(grantee, ())})
-        for verb, way, privileges in (("GRANT", "TO", missing), ("REVOKE", "FROM", surplus)):
+        held, wanted = {*have.get(grantee, ())}, {*want.get(grantee, ())}
+        plain = {privilege.removesuffix("*") for privilege in held}
+        for verb, way, privileges, why in (
+            (
+                "REVOKE GRANT OPTION FOR",
+                f"FROM {sql.grantee(grantee)} CASCADE",
+                {privilege.removesuffix("*") for privilege in held if privilege.endswith("*")},
+                "may pass it on; what it passed on goes with it",
+            ),
+            ("GRANT", f"TO {sql.grantee(grantee)}", wanted - plain, "needs it"),
+            ("REVOKE", f"FROM {sql.grantee(grantee)}", plain - wanted, "must not have it"),
+        ):
             if privileges:
                 yield Step(
-                    sql=f"{thing.prefix}{verb} {', '.join(privileges)} ON {thing.on}"
-                    f" {way} {sql.grantee(grantee)}",
-                    why=f"{grantee} {'needs' if verb == 'GRANT' else 'must not have'} it",
+                    sql=f"{thing.prefix}{verb} {', '.join(sorted(privileges))} ON {thing.on} {way}",
+                    why=f"{grantee} {why}",
                     lock=CATALOG_LOCK,
                     batch=thing.batch,
                     role=thing.role,
                 )
-
-
-def extension_steps(catalog: Catalog, desired: model.DesiredSchema) -> Iterator[Step]:
-    """Create what is absent, update what has another version than asked for."""
-    for wanted in desired.extensions:
-        found = catalog.extensions.get(wanted.name)
-        installed = found.installed if found else None
-        if waits_for_its_library(catalog, wanted):
-            continue
-        if installed is None:
-            version = f" VERSION '{wanted.version}'" if wanted.version else ""
-            statement = (
-                f"CREATE EXTENSION {sql.name(wanted.name)} SCHEMA {sql.name(wanted.into)}{version}"
-            )
-            why = "absent; on Azure it must also be in azure.extensions"
-        elif wanted.version and installed != wanted.version:
-            statement = f"ALTER EXTENSION {sql.name(wanted.name)} UPDATE TO '{wanted.version}'"
-            why = f"installed is {installed}"
-        else:
-            continue
-        yield Step(sql=statement, why=why, lock=CATALOG_LOCK, batch=ACCESS)
 
 
 def role_steps(catalog: Catalog, target: Catalog, desired: model.DesiredSchema) -> Iterator[Step]:
@@ -77,6 +61,8 @@ def role_steps(catalog: Catalog, target: Catalog, desired: model.DesiredSchema) 
                 batch=ACCESS,
                 password_of=wanted.purpose,
             )
+        if wanted.member_of is not None:
+            yield from membership_steps(wanted.name, found.member_grants if found else {}, wanted)
         path = target.roles[wanted.name].search_path
         if found is None or found.search_path != path:
             yield _access(
@@ -86,11 +72,30 @@ def role_steps(catalog: Catalog, target: Catalog, desired: model.DesiredSchema) 
             )
 
 
+def membership_steps(member: str, have: Memberships, wanted: model.Role) -> Iterator[Step]:
+    """Memberships in name alone, and none beside them.
+
+    All options are said: a grant that exists keeps those that are not.
+    """
+    names = wanted.member_of or ()
+    for role in names:
+        if have.get(role) != ():
+            yield _access(
+                f"GRANT {sql.name(role)} TO {sql.name(member)}"
+                " WITH ADMIN FALSE, INHERIT FALSE, SET FALSE",
+                f"gives {' '.join(have[role])}"
+                if role in have
+                else "must be a member, by name only",
+            )
+    for role in sorted({*have} - {*names}):
+        yield _access(f"REVOKE {sql.name(role)} FROM {sql.name(member)}", "must not be a member")
+
+
 def lend_step(owner: str) -> Step:
     """Let this session act as the owner of the tables, and not inherit its rights."""
     return _access(
         f"GRANT {sql.name(owner)} TO CURRENT_USER WITH SET TRUE, INHERIT FALSE",
-        "the tables belong to the migrator; since PostgreSQL 16 an administrator must be allowed"
+        f"the tables belong to {owner}; since PostgreSQL 16 an administrator must be allowed"
         " to act as it",
     )
 
@@ -104,6 +109,8 @@ def _attributes(name: str, found: Role | None) -> Iterator[tuple[str, str]]:
         ("LOGIN", not found.login),
         ("NOCREATEDB", found.createdb),
         ("NOCREATEROLE", found.createrole),
+        ("CONNECTION LIMIT -1", found.connection_limit == 0),
+        ("VALID UNTIL 'infinity'", found.expired),
     ]
     words = " ".join(word for word, needed in flags if needed)
     if words:
@@ -150,13 +157,7 @@ def access_refusals(
     catalog: Catalog, managed: Catalog, target: Catalog, desired: model.DesiredSchema
 ) -> Iterator[str]:
     """What a live server cannot give, in words that say who can."""
-    for extension in desired.extensions:
-        absent = catalog.server.version_num > 0 and extension.name not in catalog.extensions
-        if absent and not extension.preloaded:
-            yield (
-                f"extension {extension.name}: the server does not offer it; on Azure add it to the"
-                " server parameter azure.extensions, elsewhere install its package"
-            )
+    yield from _ungrantable(catalog, managed, desired)
     for name, role in catalog.roles.items():
         alters = managed.roles[name] != target.roles[name]
         if alters and not role.manageable:
@@ -165,28 +166,28 @@ def access_refusals(
                 f" let its creator run GRANT {name} TO {catalog.server.session_user}"
                 " WITH ADMIN OPTION, or choose another role name"
             )
-
-
-def access_notes(catalog: Catalog, managed: Catalog, desired: model.DesiredSchema) -> Iterator[str]:
-    """What is noticed and left alone."""
-    for extension in desired.extensions:
-        if waits_for_its_library(catalog, extension):
-            yield f"extension {extension.name}: left out; {NOT_LOADED}"
-    for name, role in catalog.roles.items():
-        if role.password_untested:
-            yield f"role {name}: nobody could test its password; {role.password_untested}"
-        if role.elevated:
-            yield f"role {name} is {', '.join(role.elevated)}; only a superuser can take that away"
-        if role.member_of:
-            yield f"role {name} is a member of {', '.join(role.member_of)}"
-    if not catalog.database.managed:
+    schema = managed.schema
+    if schema and not schema.alterable:
         yield (
-            f"database {catalog.database.name}: {catalog.server.session_user} does not own it;"
-            f" {PUBLIC}'s grants on it are left as they are"
+            f"schema {desired.schema_name}: belongs to {schema.owner}, wanted {desired.owner}, and"
+            f" {catalog.server.session_user} may not hand it over; let {schema.owner} or a"
+            f" superuser run ALTER SCHEMA {sql.name(desired.schema_name)} OWNER TO"
+            f" {sql.name(desired.owner)}, or choose another schema name"
         )
-    strangers = {*catalog.database.grants} - {*managed.database.grants} - {PUBLIC}
-    for stranger in sorted(strangers):
-        yield f"database {catalog.database.name}: {stranger} has grants that nobody declared"
+
+
+def _ungrantable(catalog: Catalog, managed: Catalog, desired: model.DesiredSchema) -> Iterator[str]:
+    live, user = catalog.server.version_num > 0, catalog.server.session_user
+    for role in desired.roles:
+        found = managed.roles.get(role.name)
+        have = found.member_grants if found else {}
+        for group in role.member_of or ():
+            if live and have.get(group) != () and group not in catalog.server.grantable:
+                yield (
+                    f"role {role.name}: {user} may not grant it {group}, or the server has no such"
+                    " role; on a Flexible Server connect as its administrator, on any other say"
+                    " that it asks for no such membership"
+                )
 
 
 def _access(statement: str, why: str) -> Step:

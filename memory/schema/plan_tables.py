@@ -1,48 +1,28 @@
-"""Steps for tables and columns.  Nothing here rewrites a table or drops what it did not make."""
+"""Steps for tables.  Nothing here rewrites a stored row or drops what it did not make."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from memory.schema import sql
-from memory.schema.catalog import Column, Table
-from memory.schema.estimate import dimensions_of, rows_of
+from memory.schema.catalog import Catalog, Grants, Table
+from memory.schema.place import BRIEFLY, Place
 from memory.schema.plan_access import Grantable, grant_steps
-from memory.schema.steps import Cost, Step
-from memory.schema.target import constraint_for, key_name
-
-BRIEFLY = "ACCESS EXCLUSIVE on the table, for milliseconds"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a table is, and as whom its DDL runs."""
-
-    schema: str
-    table: str
-    owner: str
-    vectors_in: str
-    """Schema of pgvector's types and operators."""
-    primary_key: tuple[str, ...] = ()
-    distances: dict[str, str] = field(default_factory=dict)
-    """Distance of each vector index, by its name."""
-
-    @property
-    def relation(self) -> str:
-        """The qualified name."""
-        return sql.qualified(self.schema, self.table)
-
-    def step(self, statement: str, why: str, lock: str, batch: str = "", **more: object) -> Step:
-        """A step that runs as the owner."""
-        return Step(sql=statement, why=why, lock=lock, batch=batch, role=self.owner, **more)  # type: ignore[arg-type]  # more is Step's own keywords
-
-    @property
-    def batch(self) -> str:
-        """The transaction of this table's short changes."""
-        return f"table {self.table}"
+from memory.schema.plan_columns import (
+    alone_with_an_empty_table,
+    column_refusals,
+    column_steps,
+    null_steps,
+    rest_on_emptiness,
+)
+from memory.schema.plan_tenants import first_wall_steps, wall_down_steps, wall_up_steps
+from memory.schema.steps import CATALOG_LOCK, Step
+from memory.schema.target import AUTOVACUUM, key_name
 
 
-def create_table_steps(place: Place, want: Table) -> Iterator[Step]:
-    """A new table with everything on it, in one transaction; no one can wait for it yet."""
+def create_table_steps(place: Place, want: Table, given: Grants) -> Iterator[Step]:
+    """A new table with everything on it, in one transaction; no one can wait for it yet.
+
+    ``given`` are the privileges that every new table of the schema comes with.
+    """
     lines = [sql.column(name, c, place.vectors_in) for name, c in want.columns.items()]
     key = sql.name(key_name(place.table))
     lines.append(f"CONSTRAINT {key} PRIMARY KEY ({sql.names(place.primary_key)})")
@@ -61,7 +41,13 @@ def create_table_steps(place: Place, want: Table) -> Iterator[Step]:
                 "SHARE on the new table",
                 place.batch,
             )
-    yield from grant_steps({}, want.grants, _grantable(place))
+    too_much = {who: _beyond(held, want.grants.get(who, ())) for who, held in given.items()}
+    yield from grant_steps(too_much, want.grants, _grantable(place))
+    yield from first_wall_steps(place, want)
+
+
+def _beyond(held: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(privilege for privilege in held if privilege not in wanted)
 
 
 def alter_table_steps(place: Place, have: Table, full: Table, want: Table) -> Iterator[Step]:
@@ -71,52 +57,41 @@ def alter_table_steps(place: Place, have: Table, full: Table, want: Table) -> It
     """
     if have.owner != want.owner:
         yield from _owner_steps(place, have.owner)
-    for name, column in want.columns.items():
-        if name not in have.columns:
-            yield place.step(
-                f"ALTER TABLE {place.relation}"
-                f" ADD COLUMN {sql.column(name, column, place.vectors_in)}",
-                "absent; nullable or with a default, so nothing is rewritten",
-                BRIEFLY,
-                place.batch,
-            )
-        else:
-            yield from _default_steps(place, name, have.columns[name], column)
+    emptiness = rest_on_emptiness(have, full, want)
+    if have.unlogged or emptiness:
+        yield from alone_with_an_empty_table(place, childless=emptiness)
+    if have.unlogged:
+        yield place.step(
+            f"ALTER TABLE {place.relation} SET LOGGED",
+            "a crash or a failover would empty it; no row was stored, so none is rewritten",
+            BRIEFLY,
+            place.batch,
+        )
+    yield from wall_down_steps(place, have, want)
+    yield from column_steps(place, have, full, want)
+    yield from wall_up_steps(place, have, want)
     yield from _option_steps(place, have, want)
     yield from grant_steps(have.grants, want.grants, _grantable(place))
-    for name, column in want.columns.items():
-        if name in have.columns:
-            yield from _null_steps(place, name, have, full, column)
+    yield from null_steps(place, have, full, want)
 
 
 def _owner_steps(place: Place, found: str) -> Iterator[Step]:
     """Hand a table over; the administrator gave the schema away and needs to look in once more."""
     usage, batch = f"USAGE ON SCHEMA {sql.name(place.schema)}", place.batch
-    lock = "rows of the system catalog"
-    yield place.step(f"GRANT {usage} TO SESSION_USER", "to hand the table over", lock, batch)
+    yield place.step(
+        f"GRANT {usage} TO SESSION_USER", "to hand the table over", CATALOG_LOCK, batch
+    )
     yield Step(
         sql=f"ALTER TABLE {place.relation} OWNER TO {sql.name(place.owner)}",
         why=f"belongs to {found}",
         lock=BRIEFLY,
         batch=batch,
     )
-    yield place.step(f"REVOKE {usage} FROM SESSION_USER", "handed over", lock, batch)
+    yield place.step(f"REVOKE {usage} FROM SESSION_USER", "handed over", CATALOG_LOCK, batch)
 
 
 def _grantable(place: Place) -> Grantable:
     return Grantable(on=f"TABLE {place.relation}", role=place.owner, batch=place.batch)
-
-
-def _default_steps(place: Place, name: str, have: Column, want: Column) -> Iterator[Step]:
-    if have.default == want.default:
-        return
-    action = f"SET DEFAULT {want.default}" if want.default else "DROP DEFAULT"
-    yield place.step(
-        f"ALTER TABLE {place.relation} ALTER COLUMN {sql.name(name)} {action}",
-        f"default is {have.default or 'absent'}",
-        BRIEFLY,
-        place.batch,
-    )
 
 
 def _option_steps(place: Place, have: Table, want: Table) -> Iterator[Step]:
@@ -129,84 +104,88 @@ def _option_steps(place: Place, have: Table, want: Table) -> Iterator[Step]:
             "SHARE UPDATE EXCLUSIVE on the table, for milliseconds",
             place.batch,
         )
-
-
-def _null_steps(place: Place, name: str, have: Table, full: Table, want: Column) -> Iterator[Step]:
-    """SET NOT NULL through a validated check: the scan then holds no lock that blocks writers."""
-    check = constraint_for(place.table, name)
-    alter, label, key = f"ALTER TABLE {place.relation}", sql.name(name), sql.name(check)
-    drop = place.step(f"{alter} DROP CONSTRAINT {key}", "did its work", BRIEFLY, f"set {name}")
-    if have.columns[name].not_null == want.not_null:
-        if check in have.checks:
-            yield drop
-        return
-    if not want.not_null:
+    if AUTOVACUUM in have.options:
         yield place.step(
-            f"{alter} ALTER COLUMN {label} DROP NOT NULL", "may be null", BRIEFLY, place.batch
+            f"ALTER TABLE {place.relation} RESET ({AUTOVACUUM})",
+            f"found {AUTOVACUUM} = {have.options[AUTOVACUUM]}: dead rows would pile up",
+            "SHARE UPDATE EXCLUSIVE on the table, for milliseconds",
+            place.batch,
         )
-        return
-    if check not in have.checks:
-        yield place.step(
-            f"{alter} ADD CONSTRAINT {key} CHECK ({label} IS NOT NULL) NOT VALID",
-            "new rows first; nothing is scanned",
-            BRIEFLY,
-            f"check {name}",
-        )
-    if not have.checks.get(check):
-        yield place.step(
-            f"{alter} VALIDATE CONSTRAINT {key}",
-            "reads every row while others write",
-            "SHARE UPDATE EXCLUSIVE on the table, for one scan",
-            f"validate {name}",
-            cost=Cost(rows=rows_of(full), bytes=full.bytes),
-        )
-    yield place.step(
-        f"{alter} ALTER COLUMN {label} SET NOT NULL",
-        "the check spares the scan",
-        BRIEFLY,
-        f"set {name}",
-    )
-    yield drop
 
 
 def table_refusals(place: Place, have: Table, full: Table, want: Table) -> Iterator[str]:
     """What cannot be reached without a rewrite or a loss, with the ways out."""
-    for name, column in want.columns.items():
-        found = have.columns.get(name)
-        if found is None:
-            if column.not_null and column.default is None and not full.empty:
-                yield (
-                    f"table {place.table}: column {name} is wanted NOT NULL and without a default,"
-                    " but the table holds rows; give it a default, or add it nullable first"
-                )
-        elif found.type != column.type:
-            yield _type_refusal(place, name, found, column)
-    primary = [index for index in have.indexes.values() if index.primary]
-    if primary and primary[0].columns != place.primary_key:
+    label = f"table {place.table}"
+    if have.kind != "table":
+        yield _kind_refusal(place, have.kind)
+        return
+    if not have.alterable:
         yield (
-            f"table {place.table}: primary key is ({', '.join(primary[0].columns)}), wanted"
+            f"{label}: belongs to {have.owner}, wanted {want.owner}, and this session may not hand"
+            f" it over; let {have.owner} or a superuser run ALTER TABLE {place.relation} OWNER TO"
+            f" {sql.name(want.owner)}"
+        )
+    if have.unlogged and not full.empty:
+        yield (
+            f"{label}: is UNLOGGED, so a crash or a failover empties it, and no replica has its"
+            f" rows. ALTER TABLE {place.relation} SET LOGGED rewrites it and builds its indexes"
+            f" again ({full.bytes / 2**30:.1f} GiB without them) while nobody can read it: run it"
+            " by hand in a maintenance window"
+        )
+    yield from column_refusals(place, have, full, want)
+    yield from _child_refusals(place, have, full, want)
+    primary = next((index for index in have.indexes.values() if index.primary), None)
+    if primary and primary.columns != place.primary_key:
+        yield (
+            f"{label}: primary key is ({', '.join(primary.columns)}), wanted"
             f" ({', '.join(place.primary_key)}); change it by hand in a maintenance window"
         )
 
 
-def _type_refusal(place: Place, name: str, found: Column, want: Column) -> str:
-    text = f"table {place.table}: column {name} is {found.type}, wanted {want.type}"
-    if not dimensions_of(want.type):
-        return f"{text}; a type is never changed in place: add a column of another name instead"
+def _child_refusals(place: Place, have: Table, full: Table, want: Table) -> Iterator[str]:
+    """PostgreSQL changes the columns of child tables with those of their parent, rows and all."""
+    changes = (*column_steps(place, have, full, want), *null_steps(place, have, full, want))
+    for child in full.attached.get("child table", ()) if changes else ():
+        yield (
+            f"table {place.table}: {child} inherits from it, and a change of its columns would"
+            f" change, scan or empty those of {child} as well: run ALTER TABLE {child} NO INHERIT"
+            f" {place.relation}, apply, bring {child} along by hand, and run ALTER TABLE {child}"
+            f" INHERIT {place.relation}"
+        )
+
+
+def _kind_refusal(place: Place, kind: str) -> str:
+    if kind == "partitioned table":
+        return (
+            f"table {place.table}: is partitioned, and its indexes and keys are made one partition"
+            " at a time, which is not done here: copy its rows into a plain table of this name, or"
+            " declare another name"
+        )
+    article = "an" if kind == "index" else "a"
+    rename = f"ALTER {kind.upper()} {place.relation} RENAME TO {sql.name(place.table + '_before')}"
     return (
-        f"{text}; stored vectors cannot be converted. Two ways out: (1) re-embed: add a column of"
-        f" the new type, backfill it with the new model and swap it in, while {name} keeps"
-        f" answering; or (2) declare a new table beside {place.table} and leave this one as it is."
-        f" To change nothing, set dimensions back to {dimensions_of(found.type)}"
+        f"table {place.table}: the name is taken by {article} {kind}; rename that"
+        + (f" ({rename})" if kind != "type" else "")
+        + ", or declare another name"
     )
 
 
-def table_notes(place: Place, full: Table, have: Table) -> Iterator[str]:
-    """Columns, constraints and grants that nobody declared; they are left alone."""
-    for what, present, ours in (
-        ("column", full.columns, have.columns),
-        ("check", full.checks, have.checks),
-        ("grantee", full.grants, have.grants),
-    ):
-        for name in sorted({*present} - {*ours}):
-            yield f"table {place.table}: {what} {name} is not declared; left alone"
+def taken_refusals(place: Place, catalog: Catalog, want: Table) -> Iterator[str]:
+    """Names of wanted indexes that another relation of the schema has."""
+    there = catalog.tables.get(place.table)
+    taken = {
+        name: f"an index of table {other}"
+        for other, table in sorted(catalog.tables.items())
+        if other != place.table
+        for name in table.indexes
+    }
+    taken |= {name: f"a {table.kind}" for name, table in catalog.tables.items()}
+    objects = catalog.schema.objects if catalog.schema else {}
+    relations = ("view", "materialized view", "sequence", "foreign table", "composite type")
+    taken |= {name: f"a {kind}" for kind in relations for name in objects.get(kind, ())}
+    for name in want.indexes:
+        if name in taken and (there is None or name not in there.indexes):
+            yield (
+                f"index {name} on {place.table}: the name is taken by {taken[name]}; rename that,"
+                " or give the wanted index another name"
+            )

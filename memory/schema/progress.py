@@ -1,89 +1,110 @@
-"""How far a concurrent index build is, and who holds it up, seen from a second session."""
+"""How far a concurrent index build is, how fast it goes, and who holds it up."""
 
-import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self
+from dataclasses import dataclass
 
-import psycopg
-from typing_extensions import override
-
+from memory.schema.blockers import Blocker, named, read_blockers
 from memory.schema.connection import Session
-from memory.schema.errors import SchemaError
+from memory.schema.events import Event, Report
 
 POLL_SECONDS = 1.0
+QUIET_SECONDS = 30.0
+"""A build that goes on as before is mentioned this often; a per cent more is told at once."""
+WINDOW_SECONDS = 30.0
+"""The rate is that of the last polls: a graph takes longer for each row as it grows."""
 
 PROGRESS = """
-SELECT p.phase, p.tuples_done, p.tuples_total, p.blocks_done, p.blocks_total,
-       (SELECT string_agg(format('process %%s (%%s, busy for %%s s)', b.pid, b.usename,
-                                 extract(epoch FROM now() - b.xact_start)::int), ', ')
-        FROM pg_stat_activity b WHERE b.pid = ANY (pg_blocking_pids(p.pid)))
-FROM pg_stat_progress_create_index p WHERE p.pid = %s
+SELECT phase, tuples_done, tuples_total, blocks_done, blocks_total
+FROM pg_stat_progress_create_index WHERE pid = %s
 """
 
 
-class BuildWatch(AbstractContextManager["BuildWatch"]):
-    """Reports a build's progress while its own session is busy.
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One look at ``pg_stat_progress_create_index``."""
 
-    It connects only when the build outlives one poll: a small one costs nothing extra.  A watcher
-    that loses its connection falls silent; the build does not depend on it.
-    """
+    seconds: float
+    """When, by a clock that only runs forward."""
+    phase: str
+    tuples_done: int = 0
+    tuples_total: int = 0
+    blocks_done: int = 0
+    blocks_total: int = 0
+
+    @property
+    def done_of_total(self) -> tuple[int, int]:
+        """Rows where PostgreSQL knows their total, blocks of the table or index otherwise."""
+        if self.tuples_total:
+            return self.tuples_done, self.tuples_total
+        return self.blocks_done, self.blocks_total
+
+    @property
+    def share(self) -> float | None:
+        """Of this phase, 0 to 1."""
+        done, total = self.done_of_total
+        return min(done / total, 1.0) if total else None
+
+
+class BuildProgress:
+    """Turns successive looks at one process's build into events."""
 
     def __init__(
-        self, builder_pid: int, open_session: Callable[[], Session], report: Callable[[str], None]
+        self, pid: int, report: Report, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._pid = builder_pid
-        self._open = open_session
+        self._pid = pid
         self._report = report
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._clock = clock
+        self._samples: deque[Sample] = deque()
+        self._told: tuple[object, ...] = ()
+        self._told_at = 0.0
 
-    @override
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    @override
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        if self._done.wait(POLL_SECONDS):
-            return
-        try:
-            with self._open() as session:
-                last = ""
-                while not self._done.is_set():
-                    text = self._now(session)
-                    if text and text != last:
-                        self._report(text)
-                        last = text
-                    self._done.wait(POLL_SECONDS)
-        except (psycopg.Error, SchemaError) as error:
-            self._report(f"progress is not visible: {error}")
-
-    def _now(self, session: Session) -> str:
+    def look(self, session: Session) -> None:
+        """Ask once, and report what is new."""
         row = session.execute(PROGRESS, (self._pid,)).fetchone()
-        return describe(*row) if row else ""
+        if row is None:
+            return
+        names = ("phase", "tuples_done", "tuples_total", "blocks_done", "blocks_total")
+        sample = Sample(seconds=self._clock(), **dict(zip(names, row, strict=True)))
+        self.tell(sample, read_blockers(session, self._pid))
+
+    def tell(self, sample: Sample, blockers: tuple[Blocker, ...] = ()) -> None:
+        """Report this look, unless it differs in nothing from what was just said."""
+        if self._samples and self._samples[-1].phase != sample.phase:
+            self._samples.clear()
+        self._samples.append(sample)
+        while sample.seconds - self._samples[0].seconds > WINDOW_SECONDS:
+            self._samples.popleft()
+        done, total = sample.done_of_total
+        per_cent = 100 * done // total if total else None
+        news = (sample.phase, per_cent, tuple(blocker.pid for blocker in blockers))
+        if news == self._told and sample.seconds - self._told_at < QUIET_SECONDS:
+            return
+        self._told, self._told_at = news, sample.seconds
+        text = describe(self._samples[0], sample, blockers)
+        self._report(Event(kind="progress", text=text, share=sample.share))
 
 
-def describe(  # noqa: PLR0913, PLR0917 - the columns of one row
-    phase: str,
-    tuples_done: int,
-    tuples_total: int,
-    blocks_done: int,
-    blocks_total: int,
-    blockers: str | None,
-) -> str:
-    """One line: phase, share done, and the transactions that the build waits for."""
-    done, total = (tuples_done, tuples_total) if tuples_total else (blocks_done, blocks_total)
-    share = f" {100 * done / total:.0f} %" if total else ""
-    waits = f", waits for {blockers}" if blockers else ""
-    return f"{phase}{share}{waits}"
+def describe(first: Sample, now: Sample, blockers: tuple[Blocker, ...] = ()) -> str:
+    """One line: phase, share done, rate and time left since ``first``, and who is in the way."""
+    words = [now.phase if now.share is None else f"{now.phase} {100 * now.share:.0f} %"]
+    passed = now.seconds - first.seconds
+    rows = now.tuples_done - first.tuples_done
+    if passed > 0 and rows > 0:
+        words.append(f"{rows / passed:,.0f} rows/s")
+    done, total = now.done_of_total
+    moved = done - first.done_of_total[0]
+    if passed > 0 and moved > 0 and total > done:
+        words.append(f"{duration((total - done) * passed / moved)} left")
+    if blockers:
+        words.append(f"waits for {named(blockers)}")
+    return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:  # noqa: PLR2004 - below, minutes would be too coarse
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004 - hours from two on

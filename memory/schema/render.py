@@ -7,7 +7,11 @@ from typing import Any
 from memory.schema.sql import name
 from memory.schema.steps import Plan, Step
 
-PREAMBLE = ("SET lock_timeout = '2s';", "SET statement_timeout = 0;")
+PREAMBLE = (
+    "-- Run it with psql -v ON_ERROR_STOP=1: without, psql goes on after a statement that failed.",
+    "SET lock_timeout = '2s';",
+    "SET statement_timeout = 0;",
+)
 
 
 def statements(steps: Iterable[Step]) -> list[str]:

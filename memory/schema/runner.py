@@ -1,84 +1,51 @@
-"""Runs a plan so that it may be killed at any point and run again.
+"""Brings a database to its wanted schema, and may be killed at any point and run again.
 
-Short changes are transactions with a ``lock_timeout``, retried with jitter, so that nobody queues
-behind them for long.  Concurrent builds have none: their waits block no one, and a time-out would
-leave an INVALID index.  Every run ends by reading the catalog again and planning once more.
+Every run ends by reading the catalog again and planning once more.
 """
 
-import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import psycopg
-from psycopg import errors as pg
+from psycopg.errors import Diagnostic
 
-from memory.schema.catalog import Catalog, Server, read_catalog
+from memory.schema.catalog import Catalog, read_catalog
 from memory.schema.connection import Endpoint, Session, connect
-from memory.schema.errors import (
-    ConnectionRefused,
-    LockTimeout,
-    NotConverged,
-    PoolerInTheWay,
-    SchemaError,
-    StepFailed,
-)
-from memory.schema.estimate import session_memory_kib
+from memory.schema.errors import ConnectionRefused, PoolerInTheWay, SchemaError
+from memory.schema.estimate import UNKNOWN_MACHINE, Machine
+from memory.schema.events import PATIENT, Event, Patience, Report, silent
 from memory.schema.lock import runner_lock
-from memory.schema.model import DesiredSchema, Purpose
-from memory.schema.passwords import Passwords, check_passwords, verifier
-from memory.schema.plan import MINIMUM_SERVER, plan, plan_removal
-from memory.schema.probe import prove
-from memory.schema.progress import BuildWatch
-from memory.schema.sql import name
-from memory.schema.steps import Plan, Step
+from memory.schema.model import DesiredSchema
+from memory.schema.passwords import Passwords, check_passwords
+from memory.schema.plan import MINIMUM_SERVER, plan_removal
+from memory.schema.run import Applied, Run
+from memory.schema.steps import Plan
+from memory.schema.tries import Tries
 
-ROUNDS = 3
-"""Plans of one run; the second heals what a deadlock or a competitor left, the third is luck."""
-# A killed client must not leave a build that nobody watches: the server looks for it.  And no
-# object of another schema may stand in for one of PostgreSQL's own.
+__all__ = [
+    "Applied",
+    "Event",
+    "Machine",
+    "Patience",
+    "Report",
+    "Run",
+    "apply",
+    "inspect",
+    "open_direct",
+    "open_run",
+    "remove",
+    "silent",
+]
+
+# A killed client must not leave a build that nobody watches: the server looks for it.  No object
+# of another schema may stand in for one of PostgreSQL's own.  And time-outs that a role or database
+# has for its queries are not for a build of hours; PostgreSQL 16 does not know the last of them.
 SESSION = """
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-SET client_connection_check_interval = '1s'; SET lock_timeout = 0;
-SET search_path = pg_catalog
+SET idle_session_timeout = 0; SET lock_timeout = 0;
+SET client_connection_check_interval = '1s'; SET search_path = pg_catalog;
+SELECT set_config('transaction_timeout', '0', false)
+WHERE current_setting('transaction_timeout', true) IS NOT NULL
 """
-
-Report = Callable[["Event"], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something happened: a batch begins or ends, a build moves on, a lock is awaited."""
-
-    kind: Literal["begin", "end", "progress", "waiting"]
-    text: str
-    step: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to wait for others."""
-
-    lock_timeout_ms: int = 2000
-    """A short change lets others pass after this, and tries again."""
-    retry_seconds: float = 300
-    """For all tries of one batch together."""
-    runner_seconds: float = 3600
-    """For another runner; its build of a large index may take that long."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Applied:
-    """The end of a run: the catalog as it is, and the steps that led there."""
-
-    catalog: Catalog
-    plan: Plan
-    notes: tuple[str, ...] = ()
-
-
-def silent(_: Event) -> None:
-    """Report nothing."""
 
 
 def open_direct(endpoint: Endpoint) -> Session:
@@ -94,35 +61,76 @@ def open_direct(endpoint: Endpoint) -> Session:
                 f"{endpoint.host} runs PostgreSQL {session.info.server_version // 10_000};"
                 f" at least {MINIMUM_SERVER // 10_000} is needed"
             )
-        row = session.execute("SELECT pg_backend_pid()").fetchone()
+        row = session.execute("SELECT pg_backend_pid(), inet_server_port()").fetchone()
         if row is None or row[0] != session.info.backend_pid:
-            raise PoolerInTheWay(
-                "the connection goes through a pooler (PgBouncer), where session locks and"
-                " settings leak to other clients; use the server's own port, usually 5432 instead"
-                " of 6432"
-            )
+            raise PoolerInTheWay(_about_the_pooler(session, row[1] if row else None))
     except SchemaError:
         session.close()
         raise
     return session
 
 
+def _pass_on(notice: Diagnostic, report: Report) -> None:
+    """What pgvector says of a build, such as that its graph no longer fits into memory."""
+    text = notice.message_primary or ""
+    if text.startswith(("hnsw", "ivfflat")):
+        details = " ".join(filter(None, [notice.message_detail, notice.message_hint]))
+        report(Event(kind="advice", text=f"{text}. {details}".strip()))
+
+
+def _about_the_pooler(session: Session, direct: int | None) -> str:
+    where = f"{session.info.host}, port {session.info.port}"
+    other = f"{direct}, where the pooler itself finds the server" if direct else "usually 5432"
+    return (
+        f"{where}: a pooler (PgBouncer) answers there; session locks and settings would leak to"
+        f" other clients, and a long build would hold one of its connections. Connect to the"
+        f" server's own port: {other}; it is set by PGPORT, or by the endpoint's port"
+    )
+
+
 def inspect(
     endpoint: Endpoint, desired: DesiredSchema, passwords: Passwords | None = None
 ) -> Catalog:
     """Read a live database; with ``passwords``, also whether each role's still logs in."""
-    with open_direct(endpoint) as session:
-        catalog = read_catalog(session, desired)
+    with open_reader(endpoint) as session:
+        catalog = read(session, endpoint, desired)
     return check_passwords(catalog, endpoint, desired, passwords or {})
 
 
-def apply(
+@contextmanager
+def open_reader(endpoint: Endpoint) -> Iterator[Session]:
+    """Connect to look only: no time-out of a role's queries, and no long wait for a lock.
+
+    Raises ConnectionRefused and PoolerInTheWay.
+    """
+    with open_direct(endpoint) as session:
+        session.execute(_settings(PATIENT))
+        yield session
+
+
+def read(session: Session, endpoint: Endpoint, desired: DesiredSchema) -> Catalog:
+    """Read the catalog in a reader's session.  Raises LockTimeout, which names the holder."""
+    tries = Tries(
+        session=session,
+        second=lambda: connect(endpoint, wait_seconds=0),
+        patience=PATIENT,
+        report=silent,
+    )
+    return tries.of("reading the catalog", lambda: read_catalog(session, desired))
+
+
+def _settings(patience: Patience) -> str:
+    return f"{SESSION}; SET lock_timeout = {patience.lock_timeout_ms}"
+
+
+def apply(  # noqa: PLR0913 - one optional keyword for each thing that a caller may know
     endpoint: Endpoint,
     desired: DesiredSchema,
     *,
     passwords: Passwords | None = None,
     report: Report = silent,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
+    machine: Machine = UNKNOWN_MACHINE,
 ) -> Applied:
     """Bring the database to ``desired``; a second call finds nothing to do.
 
@@ -130,165 +138,47 @@ def apply(
     PlanRefused before anything is changed; StepFailed, LockTimeout and NotConverged leave a
     state that the next call heals.
     """
-    with open_direct(endpoint) as session:
-        run = _Run(endpoint, session, dict(passwords or {}), report, patience)
-        with run.alone():
-            return run.to(desired)
+    with open_run(
+        endpoint, passwords=passwords, report=report, patience=patience, machine=machine
+    ) as run:
+        return run.to(desired)
 
 
 def remove(endpoint: Endpoint, desired: DesiredSchema, *, report: Report = silent) -> Plan:
     """Drop the declared tables with their data, the schema and the roles."""
-    with open_direct(endpoint) as session:
-        run = _Run(endpoint, session, {}, report, Patience())
-        with run.alone():
-            removal = plan_removal(read_catalog(session, desired), desired)
-            run.execute(removal)
+    with open_run(endpoint, report=report) as run:
+        removal = plan_removal(run.read(desired), desired)
+        run.execute(removal)
         return removal
 
 
-@dataclass
-class _Run:
-    """One run: its session, and what it was told."""
+@contextmanager
+def open_run(
+    endpoint: Endpoint,
+    *,
+    passwords: Passwords | None = None,
+    report: Report = silent,
+    patience: Patience = PATIENT,
+    machine: Machine = UNKNOWN_MACHINE,
+) -> Iterator[Run]:
+    """Connect, and be the only run on this database until the end of the block.
 
-    endpoint: Endpoint
-    session: Session
-    passwords: dict[Purpose, str]
-    report: Report
-    patience: Patience
-    server: Server = field(default_factory=Server)
-
-    def alone(self) -> Any:
-        """The runner's lock, with this session made ready for long statements."""
-        self.session.execute(SESSION)
-        return runner_lock(
-            self.session,
-            wait_seconds=self.patience.runner_seconds,
-            waiting=lambda text: self.report(Event(kind="waiting", text=text)),
+    Raises ConnectionRefused, PoolerInTheWay, and LockTimeout while another run goes on.
+    """
+    with open_direct(endpoint) as session:
+        session.add_notice_handler(lambda notice: _pass_on(notice, report))
+        session.execute(_settings(patience))
+        run = Run(
+            endpoint=endpoint,
+            session=session,
+            passwords=dict(passwords or {}),
+            report=report,
+            patience=patience,
+            machine=machine,
         )
-
-    def to(self, desired: DesiredSchema) -> Applied:
-        """Read, plan and run, until the catalog agrees."""
-        done: list[Step] = []
-        given: Passwords = self.passwords
-        for _ in range(ROUNDS):
-            catalog = read_catalog(self.session, desired)
-            # What was set in an earlier round needs no second proof.
-            catalog = check_passwords(catalog, self.endpoint, desired, {} if done else given)
-            todo = plan(catalog, desired)
-            if not todo.steps:
-                return Applied(catalog=catalog, plan=Plan(steps=tuple(done)), notes=todo.notes)
-            self.server = catalog.server
-            done += self.execute(todo)
-        raise NotConverged(
-            "after every step ran, the catalog still differs: "
-            + "; ".join(step.sql for step in todo.steps)
-        )
-
-    def execute(self, todo: Plan) -> list[Step]:
-        """Run the batches in order; stop where a deadlock asks for another plan."""
-        done: list[Step] = []
-        for number, batch in enumerate(todo.batches(), start=1):
-            title = f"{batch[0].batch or batch[0].sql.splitlines()[0]}"
-            self.report(Event(kind="begin", text=title, step=number))
-            try:
-                self._patiently(batch, title)
-            except (pg.DeadlockDetected, pg.UndefinedObject, pg.DuplicateTable) as error:
-                self.report(Event(kind="waiting", text=f"{error}; planning again"))
-                return done
-            except psycopg.Error as error:
-                raise StepFailed(_explained(title, error)) from error
-            done += batch
-            self.report(Event(kind="end", text=title, step=number))
-        return done
-
-    def _patiently(self, batch: tuple[Step, ...], title: str) -> None:
-        """Retry with jitter while others hold the locks that a short change needs."""
-        deadline = time.monotonic() + self.patience.retry_seconds
-        while True:
-            try:
-                self._run(batch)
-            except pg.LockNotAvailable as error:
-                if time.monotonic() > deadline:
-                    raise LockTimeout(
-                        f"{title}: a lock was not to be had in {self.patience.retry_seconds:.0f} s;"
-                        " end the long transaction that holds it, or run again later"
-                    ) from error
-                self.report(Event(kind="waiting", text=f"{title}: a lock is held; trying again"))
-                time.sleep(secrets.SystemRandom().uniform(0.1, 1.5))
-            else:
-                return
-
-    def _run(self, batch: tuple[Step, ...]) -> None:
-        step = batch[0]
-        if step.transactional:
-            self._transaction(batch)
-        elif step.probe is not None:
-            prove(self.session, step.probe, role=step.role)
-        else:
-            self._concurrently(step)
-
-    def _transaction(self, batch: tuple[Step, ...]) -> None:
-        """One round trip: the whole transaction as the server would read it from a file."""
-        statements = ["BEGIN", f"SET LOCAL lock_timeout = {self.patience.lock_timeout_ms}"]
-        role: str | None = None
-        for step in batch:
-            if step.role != role:
-                statements.append(f"SET LOCAL ROLE {name(step.role) if step.role else 'NONE'}")
-                role = step.role
-            statements.append(self._secret(step))
-        try:
-            self._execute(";\n".join([*statements, "COMMIT"]))
-        finally:
-            self.session.rollback()
-
-    def _secret(self, step: Step) -> str:
-        if step.password_of is None:
-            return step.sql
-        purpose = cast(Purpose, step.password_of)
-        role = step.sql.split()[2].strip('"')
-        if purpose not in self.passwords:
-            raise StepFailed(f"role {role} is new: give the password of {purpose}")
-        return step.sql.replace("{verifier}", verifier(self.session, role, self.passwords[purpose]))
-
-    def _concurrently(self, step: Step) -> None:
-        """Outside any transaction, without a time-out, with memory and a watcher.
-
-        How many workers help is the server's ``max_parallel_maintenance_workers``, which a stack
-        file sets beside the SKU: no SQL shows how many vCores could carry more.
-        """
-        role = name(step.role) if step.role else "NONE"
-        settings = f"SET ROLE {role}"
-        if step.cost.memory_mib:
-            kib = session_memory_kib(
-                step.cost.memory_mib,
-                self.server.maintenance_work_mem_kib,
-                self.server.shared_buffers_kib,
-            )
-            settings += f"; SET maintenance_work_mem = {kib}"
-        self._execute(settings)
-        try:
-            with BuildWatch(self.session.info.backend_pid, self._second_session, self._progress):
-                self._execute(step.sql)
-        finally:
-            if not self.session.closed:
-                self._execute("RESET ROLE; RESET maintenance_work_mem")
-
-    def _second_session(self) -> Session:
-        return connect(self.endpoint, wait_seconds=0)
-
-    def _progress(self, text: str) -> None:
-        self.report(Event(kind="progress", text=text))
-
-    def _execute(self, statement: str) -> None:
-        # Built from validated names only, and without parameters: DDL takes none.
-        self.session.execute(statement)
-
-
-def _explained(title: str, error: psycopg.Error) -> str:
-    text = f"{title}: {error.diag.message_primary or error}"
-    detail = error.diag.message_detail
-    if "allow-list" in text or "allowlist" in text:
-        detail = "add it to the server parameter azure.extensions"
-    elif "azure_pg_admin" in text:
-        detail = "connect as the server's administrator"
-    return f"{text} ({error.sqlstate})" + (f"; {detail}" if detail else "")
+        with runner_lock(
+            session,
+            wait_seconds=patience.runner_seconds,
+            waiting=lambda text: report(Event(kind="waiting", text=text)),
+        ):
+            yield run

@@ -53,7 +53,7 @@ def qualified(schema: str, relation: str) -> str:
 
 def column(label: str, value: Column, vectors_in: str) -> str:
     """A column's definition."""
-    words = [name(label), _type(value.type, vectors_in)]
+    words = [name(label), type_name(value.type, vectors_in)]
     if value.default is not None:
         words += ["DEFAULT", value.default]
     if value.not_null:
@@ -69,7 +69,7 @@ def options(values: Mapping[str, str]) -> str:
 def create_index(label: str, relation: str, index: Index, vectors_in: str, verb: str) -> str:
     """CREATE INDEX; ``verb`` adds UNIQUE or CONCURRENTLY."""
     keys = ", ".join(
-        name(key) + (f" {qualified(vectors_in, opclass)}" if opclass else "")
+        name(key) + (f" {type_name(opclass, vectors_in)}" if opclass else "")
         for key, opclass in zip_longest(index.columns, index.opclasses)
     )
     using = "" if index.method == "btree" else f" USING {index.method}"
@@ -77,5 +77,6 @@ def create_index(label: str, relation: str, index: Index, vectors_in: str, verb:
     return f"CREATE {verb} {name(label)} ON {relation}{using} ({keys}){tail}"
 
 
-def _type(text: str, vectors_in: str) -> str:
+def type_name(text: str, vectors_in: str) -> str:
+    """A type or its operators; pgvector's with their schema."""
     return f"{name(vectors_in)}.{text}" if text.startswith(("vector", "halfvec")) else text

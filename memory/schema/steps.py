@@ -8,6 +8,8 @@ from memory.schema import sql
 
 ACCESS = "access"
 """Batch of everything that concerns who may do what."""
+CATALOG_LOCK = "rows of the system catalog"
+"""The lock of a change that no reader or writer of a table can notice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Probe:
     vectors_in: str
     index: str
     hidden: str | None = None
-    """Qualified name of an index that must be out of the way: dropped, and rolled back."""
+    """Qualified names of the indexes that must be out of the way: dropped, and rolled back."""
 
     @property
     def query(self) -> str:

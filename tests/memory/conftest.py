@@ -9,12 +9,11 @@ import pytest
 
 from memory.schema.connection import Endpoint
 from memory.schema.model import DesiredSchema, Role, memory_schema
-from memory.schema.passwords import Passwords
+from tests.memory.passwords import PASSWORDS
+from tests.pgbouncer import pgbouncer
 from tests.postgres import ADMIN, PASSWORD, PostgresServer, database, fleet, postgres_server
 
-__all__ = ["database", "fleet", "postgres_server"]
-
-PASSWORDS: Passwords = {"migrator": "m-secret-1", "app": "a-secret-1", "reader": "r-secret-1"}
+__all__ = ["PASSWORDS", "database", "fleet", "pgbouncer", "postgres_server"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,21 @@ def renamed(desired: DesiredSchema, prefix: str) -> DesiredSchema:
         for r in desired.roles
     )
     return desired.model_copy(update={"roles": roles})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at how many points runs were killed: a figure that the tests are asked for."""
+    healed = [
+        report
+        for report in terminalreporter.stats.get("passed", [])
+        if report.when == "call" and "test_killed.py::test_heals_after_a_kill" in report.nodeid
+    ]
+    if healed:
+        builds = sum("in_the_middle_of_a_build" in report.nodeid for report in healed)
+        terminalreporter.write_line(
+            f"{len(healed)} runs killed and healed: {len(healed) - builds} at statements,"
+            f" {builds} in the middle of a build"
+        )
 
 
 @pytest.fixture

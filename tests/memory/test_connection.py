@@ -43,6 +43,12 @@ def test_leaves_port_and_authority_to_the_environment(monkeypatch: pytest.Monkey
     assert {"port", "sslrootcert"}.isdisjoint(parameters(ENDPOINT))
 
 
+def test_a_build_of_hours_keeps_its_connection_known() -> None:
+    """Azure forgets a connection without packets after 4 minutes."""
+    chosen = parameters(ENDPOINT)
+    assert 0 < chosen["keepalives_idle"] < 240
+
+
 def test_a_password_is_never_printed() -> None:
     assert "p-secret" not in repr(ENDPOINT)
 

@@ -1,0 +1,1 @@
+"""Embeddings from an OpenAI-compatible endpoint: within its limits, and within a budget."""

@@ -1,0 +1,1 @@
+"""Fields that nobody reads without the customer's key."""

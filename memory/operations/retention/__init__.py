@@ -1,0 +1,1 @@
+"""Memories end when the customer's policy says so: by type, by sensitivity, by age."""

@@ -1,0 +1,1 @@
+"""What a revoked key does: the server goes, and comes back, and both are timed."""

@@ -1,0 +1,1 @@
+"""Proves what the mission promises of a live memory: its schema, its encryption, its books."""
