@@ -1,4 +1,6 @@
-"""Sends every log and metric of a resource to the stack's workspace."""
+"""Sends logs and metrics of a resource to the stack's workspace."""
+
+from collections.abc import Sequence
 
 import pulumi
 from pulumi_azure_native import monitor
@@ -11,9 +13,12 @@ def send_logs(
     *,
     of: pulumi.Input[str],
     to: pulumi.Input[str],
+    categories: Sequence[str] = (),
     opts: pulumi.ResourceOptions,
 ) -> monitor.DiagnosticSetting:
-    """Declare the diagnostic setting ``name`` of one resource."""
+    """Declare the diagnostic setting ``name`` of one resource: all its logs, or some of them."""
+    some = [monitor.DiagnosticsLogSettingsArgs(category=c, enabled=True) for c in categories]
+    everything = [monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)]
     return monitor.DiagnosticSetting(
         name,
         name=azure_name(Kind.DIAGNOSTICS, name),
@@ -21,7 +26,7 @@ def send_logs(
         workspace_id=to,
         # A table for each category; the shared table AzureDiagnostics drops columns past 500.
         log_analytics_destination_type="Dedicated",
-        logs=[monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)],
+        logs=some or everything,
         metrics=[monitor.DiagnosticsMetricSettingsArgs(category="AllMetrics", enabled=True)],
         opts=opts,
     )

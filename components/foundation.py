@@ -1,12 +1,15 @@
-"""What a stack stands on: its resource group, its log workspace, and the suffix of global names."""
+"""What a stack stands on: its resource group, its logs, who is told, the suffix of global names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_random as random
 from pulumi_azure_native import operationalinsights, resources
 
+from components.alerts import recipients
 from components.naming import Kind, azure_name
+from components.placement import Placement
 
 SUFFIX_LENGTH = 5
 """Long enough for 60 million vaults, short enough for the 24 characters of a vault's name."""
@@ -19,6 +22,9 @@ class FoundationArgs:
     location: str
     tags: dict[str, str]
     log_retention_days: int
+    alert_emails: Sequence[str]
+    alert_prefix: str
+    """Begins each message; at most 12 characters."""
     protected: bool
 
 
@@ -27,6 +33,8 @@ class Foundation(pulumi.ComponentResource):
 
     resource_group_name: pulumi.Output[str]
     workspace_id: pulumi.Output[str]
+    action_group_id: pulumi.Output[str]
+    """Who is told when something is wrong."""
     suffix: pulumi.Output[str]
     """Kept in the state: it lives as long as the stack, and a new stack gets another one.
 
@@ -41,6 +49,15 @@ class Foundation(pulumi.ComponentResource):
         group = self._group(name, args)
         self.resource_group_name = group.name
         self.workspace_id = self._workspace(name, args, group).id
+        self.action_group_id = recipients(
+            f"{name}-on-call",
+            emails=args.alert_emails,
+            short_name=args.alert_prefix,
+            placement=Placement(
+                resource_group_name=group.name, location=args.location, tags=args.tags
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        ).id
         self.suffix = self._suffix(name).result
         self.register_outputs({"resource_group_name": self.resource_group_name})
 

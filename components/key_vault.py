@@ -1,4 +1,4 @@
-"""A vault of our own, and in it the key that encrypts the database.
+"""A vault of our own, and in it the keys that encrypt the database, the disks, and single fields.
 
 A key that is lost is a database that is lost, so everything here can be recovered for weeks,
 by Azure's rules as well as by ours.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import keyvault, monitor
 
+from components.alerts import VAULT, MetricAlerts, MetricAlertsArgs
 from components.diagnostics import send_logs
 from components.lock import forbid_delete
 from components.naming import Kind, azure_name, unique_name
@@ -29,6 +30,7 @@ KEY_BITS = 3072
 class VaultReference:
     """A vault, whoever made it."""
 
+    id: pulumi.Input[str]
     name: pulumi.Input[str]
     uri: pulumi.Input[str]
     resource_group_name: pulumi.Input[str]
@@ -45,12 +47,30 @@ class KeyReference:
     """Without a version, so that a rotation needs no deployment."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class VersionedKey:
+    """A key as a disk encryption set asks for it: with a version, which is only its first one."""
+
+    id: pulumi.Input[str]
+    """ARM id: the scope of a grant."""
+    uri: pulumi.Input[str]
+
+
+def existing_versioned_key(vault_id: str, key_name: str) -> VersionedKey:
+    """Refer to a customer's key and its newest version, which Azure is asked for."""
+    _, _, _, _, group, *_, vault_name = vault_id.split("/")
+    found = keyvault.get_key_output(
+        resource_group_name=group, vault_name=vault_name, key_name=key_name
+    )
+    return VersionedKey(id=f"{vault_id}/keys/{key_name}", uri=found.key_uri_with_version)
+
+
 def existing_key(vault_id: str, key_name: str) -> tuple[VaultReference, KeyReference]:
     """Refer to a customer's vault and key by the vault's ARM id; nothing is declared."""
     _, _, _, _, group, *_, name = vault_id.split("/")
     uri = _vault_uri(name)
     return (
-        VaultReference(name=name, uri=uri, resource_group_name=group),
+        VaultReference(id=vault_id, name=name, uri=uri, resource_group_name=group),
         KeyReference(id=f"{vault_id}/keys/{key_name}", name=key_name, uri=_key_uri(uri, key_name)),
     )
 
@@ -75,8 +95,13 @@ class KeyVaultArgs:
     hsm_backed: bool
     rotation: KeyRotation
     workspace_id: pulumi.Input[str]
+    action_group_id: pulumi.Input[str]
     entrance: Entrance
     protected: bool
+    disk_key: bool = False
+    """Whether it holds a second key, for the disks of a cluster."""
+    fields_key: bool = False
+    """Whether it holds a key that wraps those of encrypted fields."""
 
 
 class KeyVault(pulumi.ComponentResource):
@@ -84,6 +109,10 @@ class KeyVault(pulumi.ComponentResource):
 
     vault: VaultReference
     key: KeyReference
+    disk_key: VersionedKey | None
+    """None where none was asked for."""
+    fields_key: KeyReference | None
+    """Likewise."""
 
     def __init__(
         self, name: str, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None
@@ -92,14 +121,36 @@ class KeyVault(pulumi.ComponentResource):
         self._name = name
         self.resource = self._vault(name, args)
         """With it go the keys and secrets in it."""
-        key = self._key(name, args, self.resource)
+        key = self._key(f"{name}-key", azure_name(Kind.KEY, name), args)
+        disks = (
+            self._key(f"{name}-disk-key", azure_name(Kind.KEY, name, "disks"), args)
+            if args.disk_key
+            else None
+        )
+        fields = (
+            self._key(f"{name}-fields-key", azure_name(Kind.KEY, name, "fields"), args)
+            if args.fields_key
+            else None
+        )
         self._contents = [
-            key,
+            *(made for made in (key, disks, fields) if made),
             self._endpoint(name, args, self.resource),
             self._diagnostics(name, args, self.resource),
         ]
+        MetricAlerts(
+            f"{name}-vault",
+            MetricAlertsArgs(
+                scope=self.resource.id,
+                thresholds=VAULT,
+                action_group_id=args.action_group_id,
+                placement=args.placement,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
         self.vault = _vault_reference(args, self.resource)
         self.key = _key_reference(key, self.resource)
+        self.disk_key = VersionedKey(id=disks.id, uri=disks.key_uri_with_version) if disks else None
+        self.fields_key = _key_reference(fields, self.resource) if fields else None
         self.register_outputs({"vault_id": self.resource.id, "key_uri": self.key.uri})
 
     def lock(self, *, after: Sequence[pulumi.Resource]) -> None:
@@ -142,14 +193,14 @@ class KeyVault(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=args.protected),
         )
 
-    def _key(self, name: str, args: KeyVaultArgs, vault: keyvault.Vault) -> keyvault.Key:
+    def _key(self, name: str, key_name: str, args: KeyVaultArgs) -> keyvault.Key:
         types = keyvault.JsonWebKeyType
         operations = keyvault.JsonWebKeyOperation
         return keyvault.Key(
-            f"{name}-key",
+            name,
             resource_group_name=args.placement.resource_group_name,
-            vault_name=vault.name,
-            key_name=azure_name(Kind.KEY, name),
+            vault_name=self.resource.name,
+            key_name=key_name,
             properties=keyvault.KeyPropertiesArgs(
                 kty=types.RS_A_HSM if args.hsm_backed else types.RSA,
                 key_size=KEY_BITS,
@@ -166,7 +217,7 @@ class KeyVault(pulumi.ComponentResource):
                 ignore_changes=["tags", "properties"],
                 # A key is deleted on the vault's data plane, which only its network reaches;
                 # with the vault it goes, and comes back, in one piece.
-                deleted_with=vault,
+                deleted_with=self.resource,
             ),
         )
 
@@ -192,6 +243,7 @@ class KeyVault(pulumi.ComponentResource):
 
 def _vault_reference(args: KeyVaultArgs, vault: keyvault.Vault) -> VaultReference:
     return VaultReference(
+        id=vault.id,
         name=vault.name,
         # Not the output vaultUri, which a preview of any change to the vault would not know.
         uri=vault.name.apply(_vault_uri),

@@ -37,6 +37,11 @@ class Kind(Enum):
     WORKSPACE = ("log", 63)
     DIAGNOSTICS = ("diag", 260)
     LOCK = ("lock", 260)
+    ACTION_GROUP = ("ag", 260)
+    METRIC_ALERT = ("ma", 260)
+    CLUSTER = ("aks", 63)
+    DISK_ENCRYPTION_SET = ("des", 80)
+    FEDERATED_CREDENTIAL = ("fic", 120)
 
     def __init__(self, abbreviation: str, longest: int) -> None:
         self.abbreviation = abbreviation

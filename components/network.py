@@ -1,4 +1,4 @@
-"""The stack's own network: a subnet of private endpoints, and the zones that resolve them.
+"""The stack's own network: a subnet of private endpoints, the zones that resolve them, and nodes.
 
 Nothing here is reachable from the internet, and inside only the services' ports are open.
 """
@@ -18,6 +18,15 @@ LAST_PRIORITY = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodesSubnet:
+    """Where the nodes of a cluster are."""
+
+    cidr: str
+    pod_cidr: str
+    """Of the cluster's overlay: its pods talk between nodes under these addresses."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
     """What a caller decides."""
 
@@ -26,20 +35,25 @@ class NetworkArgs:
     endpoints_subnet: str
     ports: Mapping[PrivateService, tuple[int, ...]]
     """The services that get an address here, and the ports on which they answer."""
+    nodes: NodesSubnet | None = None
 
 
 class Network(pulumi.ComponentResource):
     """A network in which the given services, and nothing else, can be reached."""
 
     entrances: dict[PrivateService, Entrance]
+    nodes_subnet_id: pulumi.Output[str] | None
+    """None where there are no nodes."""
 
     def __init__(
         self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("engram:azure:Network", name, {}, opts)
         vnet = self._vnet(name, args)
-        group = self._security_group(name, args)
-        subnet = self._subnet(name, args, vnet, group)
+        subnet = self._endpoints(name, args, vnet)
+        self.nodes_subnet_id = (
+            self._nodes(name, args, args.nodes, vnet, after=subnet).id if args.nodes else None
+        )
         self.entrances = {
             service: self._entrance(name, args, service, vnet, subnet) for service in args.ports
         }
@@ -70,25 +84,27 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _security_group(self, name: str, args: NetworkArgs) -> network.NetworkSecurityGroup:
-        ports = sorted({port for ports in args.ports.values() for port in ports})
+    def _security_group(
+        self, name: str, part: str, args: NetworkArgs, rules: list[network.SecurityRuleArgs]
+    ) -> network.NetworkSecurityGroup:
         return network.NetworkSecurityGroup(
-            f"{name}-nsg",
+            name,
             resource_group_name=args.placement.resource_group_name,
-            network_security_group_name=azure_name(Kind.SECURITY_GROUP, name, "endpoints"),
+            network_security_group_name=part,
             location=args.placement.location,
-            security_rules=[_allow(ports), _deny_the_rest()],
+            security_rules=[*rules, _deny_the_rest()],
             tags=args.placement.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _subnet(
-        self,
-        name: str,
-        args: NetworkArgs,
-        vnet: network.VirtualNetwork,
-        group: network.NetworkSecurityGroup,
+    def _endpoints(
+        self, name: str, args: NetworkArgs, vnet: network.VirtualNetwork
     ) -> network.Subnet:
+        ports = sorted({port for ports in args.ports.values() for port in ports})
+        group_name = azure_name(Kind.SECURITY_GROUP, name, "endpoints")
+        # Without a service there is no port, and a rule without a port is no rule.
+        rules = [_allow_services(ports)] if ports else []
+        group = self._security_group(f"{name}-nsg", group_name, args, rules)
         return network.Subnet(
             f"{name}-endpoints",
             resource_group_name=args.placement.resource_group_name,
@@ -101,6 +117,29 @@ class Network(pulumi.ComponentResource):
                 network.VirtualNetworkPrivateEndpointNetworkPolicies.NETWORK_SECURITY_GROUP_ENABLED
             ),
             opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _nodes(
+        self,
+        name: str,
+        args: NetworkArgs,
+        nodes: NodesSubnet,
+        vnet: network.VirtualNetwork,
+        *,
+        after: network.Subnet,
+    ) -> network.Subnet:
+        group_name = azure_name(Kind.SECURITY_GROUP, name, "nodes")
+        rules = [_allow_nodes(nodes)]
+        group = self._security_group(f"{name}-nodes-nsg", group_name, args, rules)
+        return network.Subnet(
+            f"{name}-nodes",
+            resource_group_name=args.placement.resource_group_name,
+            virtual_network_name=vnet.name,
+            subnet_name=azure_name(Kind.SUBNET, name, "nodes"),
+            address_prefix=nodes.cidr,
+            network_security_group=network.NetworkSecurityGroupArgs(id=group.id),
+            # Azure writes one subnet of a network at a time (AnotherOperationInProgress).
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
         )
 
     def _zone(
@@ -140,7 +179,7 @@ def _label(service: PrivateService) -> str:
     return service.name.lower().replace("_", "-")
 
 
-def _allow(ports: list[int]) -> network.SecurityRuleArgs:
+def _allow_services(ports: list[int]) -> network.SecurityRuleArgs:
     return network.SecurityRuleArgs(
         name="allow-services",
         description="The services' own ports, from this network and those peered with it",
@@ -152,6 +191,26 @@ def _allow(ports: list[int]) -> network.SecurityRuleArgs:
         source_port_range="*",
         destination_address_prefix="VirtualNetwork",
         destination_port_ranges=[str(port) for port in ports],
+    )
+
+
+def _allow_nodes(nodes: NodesSubnet) -> network.SecurityRuleArgs:
+    """Return the rule for nodes and pods among themselves; no subnet asks for more inside it.
+
+    https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay
+    """
+    inside = [nodes.cidr, nodes.pod_cidr]
+    return network.SecurityRuleArgs(
+        name="allow-cluster",
+        description="Nodes and pods of the cluster, among themselves",
+        priority=100,
+        direction=network.SecurityRuleDirection.INBOUND,
+        access=network.SecurityRuleAccess.ALLOW,
+        protocol=network.SecurityRuleProtocol.ASTERISK,
+        source_address_prefixes=inside,
+        source_port_range="*",
+        destination_address_prefixes=inside,
+        destination_port_range="*",
     )
 
 

@@ -12,7 +12,18 @@ import pulumi
 from pulumi_azure_native import dbforpostgresql as pg
 from pulumi_azure_native import monitor
 
+from components.alerts import MetricAlerts, MetricAlertsArgs, server_thresholds
 from components.diagnostics import send_logs
+from components.flexible_server import (
+    Encryption,
+    authentication,
+    below,
+    data_encryption,
+    host_name,
+    identities,
+    not_ours,
+    write_parameters,
+)
 from components.lock import forbid_delete
 from components.maintenance import MaintenanceWindow
 from components.naming import Kind, unique_name
@@ -23,20 +34,11 @@ from components.private_endpoint import (
     PrivateEndpointArgs,
     PrivateService,
 )
-from components.server_parameters import STATIC
+from components.server_parameters import of_nodes
+
+__all__ = ["PORT", "Backup", "Encryption", "EntraAdmin", "Nodes", "Postgres", "PostgresArgs"]
 
 PORT = 5432
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encryption:
-    """A key, and the identity that may use it."""
-
-    key_uri: pulumi.Input[str]
-    """Without a version, so that a rotation needs no deployment."""
-    identity_id: pulumi.Input[str]
-    granted: pulumi.Resource
-    """Ready when the identity's grant works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,29 @@ class EntraAdmin:
     object_id: str
     name: str
     type: pg.PrincipalType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """What a server is made of: the data of another one, as they were."""
+
+    server_id: pulumi.Input[str]
+    """That server's ARM id; it must be in the same subscription and region."""
+    point_in_time: str
+    """In UTC, ISO 8601, e.g. ``2026-11-23T10:00:00Z``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """The servers of an elastic cluster: Citus, which Azure runs.
+
+    One is the coordinator and answers on 5432; 7432 leads to any of them.  All have the SKU and
+    the disk of the server's arguments.
+    """
+
+    count: int
+    database: str
+    """The one database; Azure refuses another, and makes the extension citus in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +98,12 @@ class PostgresArgs:
     databases: Sequence[str]
     entrance: Entrance
     workspace_id: pulumi.Input[str]
+    action_group_id: pulumi.Input[str]
+    user_connections: int
+    """How many the size leaves to its users; an alert comes before they are all taken."""
     protected: bool
+    restore: Backup | None = None
+    nodes: Nodes | None = None
 
 
 class Postgres(pulumi.ComponentResource):
@@ -93,14 +123,13 @@ class Postgres(pulumi.ComponentResource):
         last = self._entra_admin(name, args, server, after=last)
         last = self._endpoint(name, args, server, after=last)
         logs = self._diagnostics(name, args, server)
+        self._alerts(name, args, server)
         if args.protected:
             self._lock(name, server, after=[last, logs])
         args.maintenance.report(server)
         self.server_id = server.id
         self.name = server.name
-        # Not the output fullyQualifiedDomainName, which a preview of any change to the server
-        # would not know, and with it nothing that follows.
-        self.fqdn = server.name.apply(lambda known: f"{known}.postgres.database.azure.com")
+        self.fqdn = host_name(server)
         self.resource: pulumi.Resource = server
         """What takes everything below it along when it is replaced."""
         self.ready: pulumi.Resource = last
@@ -123,46 +152,39 @@ class Postgres(pulumi.ComponentResource):
             maintenance_window=args.maintenance.args(),
             administrator_login=args.admin_login,
             administrator_login_password=pulumi.Output.secret(args.admin_password),
-            auth_config=_authentication(args),
-            identity=_identities(keys),
-            data_encryption=_data_encryption(args),
+            auth_config=authentication(args.tenant_id),
+            identity=identities(keys),
+            data_encryption=data_encryption(args.encryption, args.geo_encryption),
             network=pg.NetworkArgs(
                 public_network_access=pg.ServerPublicNetworkAccessState.DISABLED
             ),
             tags=args.placement.tags,
+            cluster=_cluster(args.nodes),
+            create_mode=pg.CreateMode.POINT_IN_TIME_RESTORE if args.restore else None,
+            source_server_resource_id=args.restore.server_id if args.restore else None,
+            point_in_time_utc=args.restore.point_in_time if args.restore else None,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[key.granted for key in keys],
                 # A replacement would delete the data first: it is a restore, never a diff.
                 protect=args.protected,
-                ignore_changes=_not_ours(args),
+                ignore_changes=[*not_ours(auto_grow=args.auto_grow), *_origin(args.restore)],
                 additional_secret_outputs=["administratorLoginPassword"],
             ),
         )
 
     def _parameters(self, name: str, args: PostgresArgs, server: pg.Server) -> pulumi.Resource:
-        last: pulumi.Resource = server
-        static: dict[str, pg.Configuration] = {}
-        for parameter, value in args.parameters.items():
-            configuration = pg.Configuration(
-                f"{name}-{parameter}",
-                resource_group_name=args.placement.resource_group_name,
-                server_name=server.name,
-                configuration_name=parameter,
-                source="user-override",
-                value=value,
-                opts=self._below(server, after=last),
-            )
-            if parameter in STATIC:
-                static[parameter] = configuration
-            last = configuration
-        _report_restart(server, static)
-        return last
+        group = args.placement.resource_group_name
+        parameters = of_nodes(args.parameters) if args.nodes else args.parameters
+        return write_parameters(self, name, group, server, parameters)
 
     def _databases(
         self, name: str, args: PostgresArgs, server: pg.Server, *, after: pulumi.Resource
     ) -> pulumi.Resource:
-        for database in args.databases:
+        # What a restored server was made of has them, and Azure makes the one of a cluster: neither
+        # can be declared, as Pulumi refuses to create what stands.
+        made = () if args.restore or args.nodes else args.databases
+        for database in made:
             after = pg.Database(
                 f"{name}-{database}",
                 resource_group_name=args.placement.resource_group_name,
@@ -170,7 +192,7 @@ class Postgres(pulumi.ComponentResource):
                 database_name=database,
                 charset="UTF8",
                 collation="en_US.utf8",
-                opts=self._below(server, after=after, protect=args.protected),
+                opts=below(self, server, after=after, protect=args.protected),
             )
         return after
 
@@ -187,7 +209,7 @@ class Postgres(pulumi.ComponentResource):
             principal_name=args.entra_admin.name,
             principal_type=args.entra_admin.type,
             tenant_id=args.tenant_id,
-            opts=self._below(server, after=after),
+            opts=below(self, server, after=after),
         )
 
     def _endpoint(
@@ -215,6 +237,18 @@ class Postgres(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
+    def _alerts(self, name: str, args: PostgresArgs, server: pg.Server) -> None:
+        MetricAlerts(
+            f"{name}-server",
+            MetricAlertsArgs(
+                scope=server.id,
+                thresholds=server_thresholds(args.user_connections),
+                action_group_id=args.action_group_id,
+                placement=args.placement,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
     def _lock(self, name: str, server: pg.Server, *, after: Sequence[pulumi.Resource]) -> None:
         forbid_delete(
             f"{name}-server-lock",
@@ -222,61 +256,13 @@ class Postgres(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
 
-    def _below(
-        self, server: pg.Server, *, after: pulumi.Resource, protect: bool = False
-    ) -> pulumi.ResourceOptions:
-        """Return the options of a child of the server: one at a time, and gone with it."""
-        return pulumi.ResourceOptions(
-            parent=self, depends_on=[after], deleted_with=server, protect=protect
-        )
+
+def _origin(restore: Backup | None) -> Sequence[str]:
+    """Return what says how a restored server was made: edited later, it would make it again."""
+    return ["createMode", "sourceServerResourceId", "pointInTimeUTC"] if restore else []
 
 
-def _authentication(args: PostgresArgs) -> pg.AuthConfigArgs:
-    return pg.AuthConfigArgs(
-        active_directory_auth=pg.MicrosoftEntraAuth.ENABLED,
-        # For machines only: Zep and its pooler know user and password, and nothing else.
-        password_auth=pg.PasswordBasedAuth.ENABLED,
-        tenant_id=args.tenant_id,
-    )
-
-
-def _identities(keys: Sequence[Encryption]) -> pg.UserAssignedIdentityArgs:
-    ids = pulumi.Output.all(*(key.identity_id for key in keys))
-    return pg.UserAssignedIdentityArgs(
-        type=pg.IdentityType.USER_ASSIGNED,
-        user_assigned_identities=ids.apply(
-            lambda known: {identity: pg.UserIdentityArgs() for identity in known}
-        ),
-    )
-
-
-def _data_encryption(args: PostgresArgs) -> pg.DataEncryptionArgs:
-    geo = args.geo_encryption
-    return pg.DataEncryptionArgs(
-        type=pg.DataEncryptionType.AZURE_KEY_VAULT,
-        primary_key_uri=args.encryption.key_uri,
-        primary_user_assigned_identity_id=args.encryption.identity_id,
-        geo_backup_key_uri=geo.key_uri if geo else None,
-        geo_backup_user_assigned_identity_id=geo.identity_id if geo else None,
-    )
-
-
-def _not_ours(args: PostgresArgs) -> list[str]:
-    """Return what Azure changes by itself: zones swap in a fail-over, disks grow and speed up."""
-    zones = ["availabilityZone", "highAvailability.standbyAvailabilityZone"]
-    return [*zones, "storage.storageSizeGB", "storage.tier"] if args.auto_grow else zones
-
-
-def _report_restart(server: pg.Server, static: Mapping[str, pg.Configuration]) -> None:
-    """Say which parameters wait for a restart: neither Azure nor the provider restarts."""
-
-    def report(pending: Sequence[bool | None]) -> None:
-        waiting = [name for name, waits in zip(static, pending, strict=True) if waits]
-        if waiting:
-            pulumi.log.warn(
-                f"{', '.join(waiting)}: as of the last refresh, in effect after the next restart"
-                " (az postgres flexible-server restart); nothing restarts the server by itself",
-                resource=server,
-            )
-
-    pulumi.Output.all(*(c.is_config_pending_restart for c in static.values())).apply(report)
+def _cluster(nodes: Nodes | None) -> pg.ClusterArgs | None:
+    if nodes is None:
+        return None
+    return pg.ClusterArgs(cluster_size=nodes.count, default_database_name=nodes.database)

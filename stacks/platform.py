@@ -4,11 +4,12 @@ This module wires; it declares nothing itself.  What is chosen here is chosen by
 setting (a server of ours, or one that exists), never by the name of an environment.
 """
 
-from dataclasses import dataclass
-
 import pulumi
-from pulumi_azure_native import dbforpostgresql as pg
+from pulumi_azure_native import containerservice as aks
 
+from components.cluster import Cluster, ClusterArgs
+from components.cluster_reference import ClusterReference
+from components.cluster_reference import ExistingCluster as ExistingClusterArgs
 from components.foundation import Foundation, FoundationArgs
 from components.key_user import KeyUser, KeyUserArgs
 from components.key_vault import (
@@ -16,59 +17,27 @@ from components.key_vault import (
     KeyRotation,
     KeyVault,
     KeyVaultArgs,
-    VaultReference,
     existing_key,
+    existing_versioned_key,
 )
-from components.network import Network, NetworkArgs
+from components.network import Network, NetworkArgs, NodesSubnet
 from components.passwords import Passwords, PasswordsArgs
 from components.placement import Placement
-from components.postgres import PORT, Encryption, Postgres, PostgresArgs
+from components.postgres import PORT, Encryption
 from components.private_endpoint import Entrance, PrivateService
-from components.vector_schema import VectorSchema, VectorSchemaArgs
-from memory.schema.model import DesiredSchema
-from stacks import azure_terms
+from memory.schema.model import DesiredSchema, zep_schema
+from stacks import azure_terms, cluster_terms
+from stacks.databases import ZEP_DATABASE, Databases, Ground, Site
 from stacks.memory_terms import desired_schema
+from stacks.parts import Vault
 from stacks.settings import Configuration
-from stacks.settings.model import (
-    ExistingNetwork,
-    ExistingPostgres,
-    ManagedKeyVault,
-    ManagedNetwork,
-    ManagedPostgres,
-)
+from stacks.settings.cluster import ManagedCluster
+from stacks.settings.model import ExistingNetwork, ManagedNetwork, ManagedPostgres
+from stacks.settings.vault import ExistingKeyVault, ManagedKeyVault
+from stacks.workloads import Logins, Surroundings, Workloads
 
-ZEP_DATABASE = "zep"
-"""Zep's own: it migrates and vacuums all of it."""
+ZEP_LOGIN = "zep_app"
 POOLER_PORT = 6432
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vault:
-    """Where passwords go, and the key of the database; ours or the customer's."""
-
-    vault: VaultReference
-    key: KeyReference
-    made: KeyVault | None
-    """The vault, where it is ours."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseServer:
-    """Where the schema goes; ours or the customer's."""
-
-    id: pulumi.Output[str] | None
-    name: pulumi.Output[str]
-    fqdn: pulumi.Output[str]
-    port: int
-    ca_file: str | None
-    admin_login: str
-    admin_password: pulumi.Output[str]
-    version: int | None
-    sku: str | None
-    ready: list[pulumi.Resource]
-    """What must stand before a connection can succeed."""
-    resource: pulumi.Resource | None
-    """The server, where it is ours: a new one is empty, under whatever name."""
 
 
 class Platform:
@@ -77,17 +46,30 @@ class Platform:
     def __init__(self, configuration: Configuration) -> None:
         self.settings = configuration.settings
         self.name = f"{azure_terms.PRODUCT}-{self.settings.environment}"
-        self.desired: DesiredSchema = desired_schema(self.settings.memory)
+        self.desired: DesiredSchema = desired_schema(
+            self.settings.memory, on_nodes=self.settings.nodes is not None
+        )
+        self.zep_desired: DesiredSchema = zep_schema(
+            login=ZEP_LOGIN, extension_gate=self._extension_gate
+        )
         self.foundation = self._foundation()
-        self.entrances = self._entrances()
-        self._key_users: list[KeyUser] = []
+        self._network = self._managed_network()
+        self.entrances = {service: self._entrance(service) for service in self._ports()}
+        self._key_users: list[pulumi.Resource] = []
         self._made_vaults: list[KeyVault] = []
         self.vault = self._vault()
         self.passwords = self._passwords()
-        self.server = self._server(configuration)
-        self.schema = self._schema()
+        self.databases = self._databases(configuration)
+        self.cluster_id: pulumi.Output[str] | None = None
+        self.cluster, self.kubeconfig = self._cluster(configuration)
+        self.workloads = Workloads(self._surroundings())
         if self.settings.protected:
             self._lock_vaults()
+
+    @property
+    def _extension_gate(self) -> bool:
+        postgres = self.settings.postgres
+        return isinstance(postgres, ManagedPostgres) or postgres.azure_extension_gate
 
     def _placement(self, location: str | None = None) -> Placement:
         return Placement(
@@ -103,19 +85,11 @@ class Platform:
                 location=self.settings.azure.location,
                 tags=azure_terms.tags(self.settings),
                 log_retention_days=self.settings.log_retention_days,
+                alert_emails=self.settings.alerts.emails,
+                alert_prefix=self.name,
                 protected=self.settings.protected,
             ),
         )
-
-    def _entrances(self) -> dict[PrivateService, Entrance]:
-        """Return where our services get an address; without one, there is no network."""
-        ports = self._ports()
-        network = self.settings.network
-        if not ports:
-            return {}
-        if isinstance(network, ManagedNetwork):
-            return self._managed_network(network, ports).entrances
-        return {service: self._existing_entrance(network, service) for service in ports}
 
     def _ports(self) -> dict[PrivateService, tuple[int, ...]]:
         postgres = self.settings.postgres
@@ -127,9 +101,12 @@ class Platform:
             ports[PrivateService.POSTGRES] = pooled
         return ports
 
-    def _managed_network(
-        self, network: ManagedNetwork, ports: dict[PrivateService, tuple[int, ...]]
-    ) -> Network:
+    def _managed_network(self) -> Network | None:
+        """Return our network; where everything in it is the customer's, there is none."""
+        network, cluster = self.settings.network, self._managed_cluster
+        ports = self._ports()
+        if not isinstance(network, ManagedNetwork) or not (ports or cluster):
+            return None
         return Network(
             self.name,
             NetworkArgs(
@@ -137,10 +114,26 @@ class Platform:
                 address_space=str(network.address_space),
                 endpoints_subnet=str(network.endpoints_subnet),
                 ports=ports,
+                nodes=(
+                    NodesSubnet(cidr=str(network.nodes_subnet), pod_cidr=str(cluster.pod_cidr))
+                    if cluster
+                    else None
+                ),
             ),
         )
 
-    def _existing_entrance(self, network: ExistingNetwork, service: PrivateService) -> Entrance:
+    @property
+    def _managed_cluster(self) -> ManagedCluster | None:
+        cluster = self.settings.cluster
+        return cluster if isinstance(cluster, ManagedCluster) else None
+
+    def _entrance(self, service: PrivateService) -> Entrance:
+        """Return where a service of ours gets an address."""
+        network = self.settings.network
+        if self._network is not None:
+            return self._network.entrances[service]
+        if not isinstance(network, ExistingNetwork):
+            raise AssertionError("a network of ours is made where a service needs it")
         zones = network.private_dns_zone_ids
         zone_id = zones.postgres if service is PrivateService.POSTGRES else zones.key_vault
         if zone_id is None:
@@ -149,16 +142,55 @@ class Platform:
             placement=self._placement(), subnet_id=network.endpoints_subnet_id, zone_id=zone_id
         )
 
+    def _nodes_subnet_id(self) -> pulumi.Input[str]:
+        network = self.settings.network
+        found: pulumi.Input[str] | None = None
+        if isinstance(network, ExistingNetwork):
+            found = network.nodes_subnet_id
+        elif self._network is not None:
+            found = self._network.nodes_subnet_id
+        if found is None:
+            raise AssertionError("the settings refuse a cluster of ours without its subnet")
+        return found
+
     def _vault(self) -> Vault:
         key_vault = self.settings.key_vault
         if isinstance(key_vault, ManagedKeyVault):
-            made = self._managed_vault(self.name, key_vault, self._placement())
-            return Vault(vault=made.vault, key=made.key, made=made)
-        vault, key = existing_key(key_vault.vault_id, key_vault.key_name)
-        return Vault(vault=vault, key=key, made=None)
+            made = self._managed_vault(
+                self.name,
+                key_vault,
+                self._placement(),
+                disks=self._managed_cluster is not None,
+                fields=self.settings.field_encryption.enabled,
+            )
+            return Vault(
+                vault=made.vault,
+                key=made.key,
+                disk_key=made.disk_key,
+                fields_key=made.fields_key,
+                made=made,
+            )
+        place = (key_vault.vault_id, key_vault.key_name)
+        vault, key = existing_key(*place)
+        disk_key = existing_versioned_key(*place) if self._managed_cluster else None
+        fields_key = self._existing_fields_key(key_vault)
+        return Vault(vault=vault, key=key, disk_key=disk_key, fields_key=fields_key, made=None)
+
+    def _existing_fields_key(self, key_vault: ExistingKeyVault) -> KeyReference | None:
+        if not self.settings.field_encryption.enabled:
+            return None
+        if key_vault.fields_key_name is None:
+            raise AssertionError("the settings refuse encrypted fields without a key for them")
+        return existing_key(key_vault.vault_id, key_vault.fields_key_name)[1]
 
     def _managed_vault(
-        self, name: str, key_vault: ManagedKeyVault, placement: Placement
+        self,
+        name: str,
+        key_vault: ManagedKeyVault,
+        placement: Placement,
+        *,
+        disks: bool = False,
+        fields: bool = False,
     ) -> KeyVault:
         vault = KeyVault(
             name,
@@ -170,15 +202,18 @@ class Platform:
                 hsm_backed=key_vault.hsm_backed,
                 rotation=KeyRotation(**key_vault.key_rotation.model_dump()),
                 workspace_id=self.foundation.workspace_id,
+                action_group_id=self.foundation.action_group_id,
                 entrance=self.entrances[PrivateService.KEY_VAULT],
                 protected=self.settings.protected,
+                disk_key=disks,
+                fields_key=fields,
             ),
         )
         self._made_vaults.append(vault)
         return vault
 
     def _passwords(self) -> Passwords:
-        logins = [role.name for role in self.desired.roles]
+        logins = [role.name for role in (*self.desired.roles, *self.zep_desired.roles)]
         if isinstance(self.settings.postgres, ManagedPostgres):
             logins.append(self.settings.postgres.admin_login)
         return Passwords(
@@ -194,55 +229,32 @@ class Platform:
             ),
         )
 
-    def _server(self, configuration: Configuration) -> DatabaseServer:
-        postgres = self.settings.postgres
-        if isinstance(postgres, ManagedPostgres):
-            return self._managed_server(postgres)
-        return _existing_server(postgres, configuration.existing_admin_password)
-
-    def _managed_server(self, postgres: ManagedPostgres) -> DatabaseServer:
-        password = self.passwords.by_login[postgres.admin_login]
-        links = self.entrances[PrivateService.POSTGRES].links
-        server = Postgres(self.name, self._postgres_args(postgres, password))
-        return DatabaseServer(
-            id=server.server_id,
-            name=server.name,
-            fqdn=server.fqdn,
-            port=PORT,
-            ca_file=None,
-            admin_login=postgres.admin_login,
-            admin_password=password,
-            version=postgres.version,
-            sku=postgres.sku,
-            ready=[server.ready, *links],
-            resource=server.resource,
+    def _databases(self, configuration: Configuration) -> Databases:
+        return Databases(
+            Ground(
+                settings=self.settings,
+                name=self.name,
+                desired=self.desired,
+                zep_desired=self.zep_desired,
+                passwords=self.passwords,
+                site=self._site(),
+                existing_admin_password=configuration.existing_admin_password,
+            )
         )
 
-    def _postgres_args(
-        self, postgres: ManagedPostgres, password: pulumi.Output[str]
-    ) -> PostgresArgs:
-        return PostgresArgs(
+    def _site(self) -> Site | None:
+        """Return where a server of ours stands."""
+        postgres = self.settings.postgres
+        if not isinstance(postgres, ManagedPostgres):
+            return None
+        return Site(
             placement=self._placement(),
-            tenant_id=self.settings.azure.tenant_id,
             suffix=self.foundation.suffix,
-            version=pg.PostgresMajorVersion(str(postgres.version)),
-            sku=azure_terms.sku(postgres),
-            storage=azure_terms.storage(postgres),
-            auto_grow=postgres.storage.auto_grow,
-            backup=azure_terms.backup(postgres),
-            high_availability=azure_terms.high_availability(postgres),
-            availability_zone=postgres.high_availability.zone,
-            maintenance=azure_terms.maintenance(postgres),
-            admin_login=postgres.admin_login,
-            admin_password=password,
-            entra_admin=azure_terms.entra_admin(postgres),
-            encryption=self._encryption(f"{self.name}-postgres", self.vault.key, None),
-            geo_encryption=self._geo_encryption(postgres),
-            parameters=azure_terms.parameters(self.settings, postgres),
-            databases=(ZEP_DATABASE, self.settings.memory.database),
             entrance=self.entrances[PrivateService.POSTGRES],
             workspace_id=self.foundation.workspace_id,
-            protected=self.settings.protected,
+            action_group_id=self.foundation.action_group_id,
+            encryption=self._encryption(f"{self.name}-postgres", self.vault.key, None),
+            geo_encryption=self._geo_encryption(postgres),
         )
 
     def _encryption(self, name: str, key: KeyReference, location: str | None) -> Encryption:
@@ -275,49 +287,69 @@ class Platform:
         _, key = existing_key(key_vault.geo_key.vault_id, key_vault.geo_key.key_name)
         return key
 
-    def _schema(self) -> VectorSchema:
-        return VectorSchema(
-            self.name,
-            VectorSchemaArgs(
-                host=self.server.fqdn,
-                database=self.settings.memory.database,
-                admin_login=self.server.admin_login,
-                admin_password=self.server.admin_password,
-                role_passwords={
-                    role.purpose: self.passwords.by_login[role.name] for role in self.desired.roles
-                },
-                desired=self.desired,
-                port=self.server.port,
-                ca_file=self.server.ca_file,
+    def _cluster(self, configuration: Configuration) -> tuple[ClusterReference, pulumi.Output[str]]:
+        """Return the cluster and the way to it."""
+        cluster = self.settings.cluster
+        if isinstance(cluster, ManagedCluster):
+            made = Cluster(self.name, self._cluster_args(cluster))
+            self.cluster_id = made.cluster_id
+            self._key_users.append(made)
+            return made.reference, made.kubeconfig
+        if configuration.existing_kubeconfig is None:
+            raise AssertionError("the settings refuse an existing cluster without its kubeconfig")
+        kubeconfig: pulumi.Output[str] = pulumi.Output.secret(configuration.existing_kubeconfig)
+        existing = ExistingClusterArgs(
+            kubeconfig=kubeconfig,
+            oidc_issuer_url=cluster.oidc_issuer_url,
+            storage_class=cluster.storage_class,
+            node_selector=cluster.node_selector,
+        )
+        return existing.reference(self.name), kubeconfig
+
+    def _cluster_args(self, cluster: ManagedCluster) -> ClusterArgs:
+        if self.vault.disk_key is None:
+            raise AssertionError("a vault for a cluster of ours has a key for its disks")
+        return ClusterArgs(
+            placement=self._placement(),
+            subscription_id=self.settings.azure.subscription_id,
+            disk_key=self.vault.disk_key,
+            kubernetes_version=cluster.kubernetes_version,
+            tier=aks.ManagedClusterSKUTier(cluster.tier),
+            network=cluster_terms.cluster_network(cluster, self._nodes_subnet_id()),
+            access=cluster_terms.cluster_access(self.settings, cluster),
+            upgrades=cluster_terms.cluster_upgrades(cluster),
+            system_pool=cluster_terms.system_pool(cluster),
+            memory_pool=cluster_terms.memory_pool(cluster),
+            host_encryption=cluster.host_encryption,
+            workspace_id=self.foundation.workspace_id,
+            grant_wait_seconds=self.settings.grant_wait_seconds,
+            protected=self.settings.protected,
+            registry_id=self.settings.images.registry_id,
+        )
+
+    def _surroundings(self) -> Surroundings:
+        table = f"{self.desired.schema_name}.{self.desired.tables[0].name}"
+        return Surroundings(
+            settings=self.settings,
+            name=self.name,
+            placement=self._placement(),
+            cluster=self.cluster,
+            vault=self.vault.vault,
+            fields_key=self.vault.fields_key,
+            passwords=self.passwords,
+            server=self.databases.server,
+            memory_server=self.databases.memory_server,
+            logins=Logins(
+                zep_database=ZEP_DATABASE,
+                zep=self.zep_desired.owner,
+                memory=self.desired.role("app").name,
+                memory_table=table,
             ),
-            pulumi.ResourceOptions(
-                depends_on=self.server.ready,
-                replace_with=[self.server.resource] if self.server.resource else None,
-                protect=self.settings.protected,
-            ),
+            zep_ready=self.databases.zep_schema,
+            memory_ready=self.databases.memory_ready,
         )
 
     def _lock_vaults(self) -> None:
         """Lock last whatever is locked: what a lock covers is deleted only when it is gone."""
         for vault in self._made_vaults:
-            vault.lock(after=[*self._key_users, self.passwords])
-
-
-def _existing_server(
-    postgres: ExistingPostgres, password: pulumi.Output[str] | None
-) -> DatabaseServer:
-    if password is None:
-        raise AssertionError("the settings refuse an existing server without its password")
-    return DatabaseServer(
-        id=None,
-        name=pulumi.Output.from_input(postgres.host),
-        fqdn=pulumi.Output.from_input(postgres.host),
-        port=postgres.port,
-        ca_file=postgres.ca_file,
-        admin_login=postgres.admin_login,
-        admin_password=pulumi.Output.secret(password),
-        version=None,
-        sku=None,
-        ready=[],
-        resource=None,
-    )
+            vault.lock(after=[*self._key_users, self.passwords, *self.workloads.vault_users])

@@ -1,92 +1,13 @@
-"""What Azure sells and where: data with its sources, and no opinion of ours."""
+"""What Azure sells and where: data with its sources, and no opinion of ours.
+
+Sizes and disks are those of ``sizing``, which reads them from its data files.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
 
-Tier = Literal["Burstable", "GeneralPurpose", "MemoryOptimized"]
+from sizing.catalogue import SKUS, STORAGE_TIERS, Sku, Tier
 
-RESERVED_CONNECTIONS = 15
-"""superuser_reserved_connections 10 + reserved_connections 5, both read-only on Azure.
-
-https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits
-"""
-
-
-@dataclass(frozen=True)
-class Sku:
-    """One size of Flexible Server."""
-
-    tier: Tier
-    vcores: int
-    memory_gib: int
-
-    @property
-    def max_connections(self) -> int:
-        """Azure's default: 25 a GiB up to 2 GiB, then 0.1049164697034809 a MiB, at most 5000.
-
-        https://learn.microsoft.com/azure/postgresql/server-parameters/concepts-server-parameters
-        """
-        if self.memory_gib <= 2:  # noqa: PLR2004 - the formula's own border, in GiB
-            return 25 * self.memory_gib
-        return min(int(0.1049164697034809 * self.memory_gib * 1024), 5000)
-
-    @property
-    def user_connections(self) -> int:
-        """What is left when Azure has kept its share."""
-        return self.max_connections - RESERVED_CONNECTIONS
-
-
-_BURSTABLE = {
-    "B1ms": (1, 2),
-    "B2s": (2, 4),
-    "B2ms": (2, 8),
-    "B4ms": (4, 16),
-    "B8ms": (8, 32),
-    "B12ms": (12, 48),
-    "B16ms": (16, 64),
-    "B20ms": (20, 80),
-}
-_GENERAL_PURPOSE_VCORES = (2, 4, 8, 16, 32, 48, 64)
-_MEMORY_OPTIMIZED = {2: 16, 4: 32, 8: 64, 16: 128, 20: 160, 32: 256, 48: 384, 64: 432}
-
-
-def _skus() -> dict[str, Sku]:
-    """Spell out the series: D has 4 GiB a vCore, E has 8 (432 at 64 vCores before v5)."""
-    skus = {f"Standard_{n}": Sku("Burstable", v, m) for n, (v, m) in _BURSTABLE.items()}
-    for series in ("s_v3", "ds_v4", "ds_v5", "ads_v5"):
-        wide = (96,) if series.endswith("v5") else ()
-        for vcores in (*_GENERAL_PURPOSE_VCORES, *wide):
-            skus[f"Standard_D{vcores}{series}"] = Sku("GeneralPurpose", vcores, 4 * vcores)
-        for vcores, memory in _MEMORY_OPTIMIZED.items():
-            gib = 8 * vcores if series.endswith("v5") else memory
-            skus[f"Standard_E{vcores}{series}"] = Sku("MemoryOptimized", vcores, gib)
-    return skus
-
-
-SKUS: dict[str, Sku] = _skus()
-"""By Azure's name, ``Standard_`` and the size.
-
-https://learn.microsoft.com/azure/postgresql/compute-storage/concepts-compute (January 2026)
-"""
-
-STORAGE_TIERS: dict[int, tuple[str, ...]] = {
-    32: ("P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50"),
-    64: ("P6", "P10", "P15", "P20", "P30", "P40", "P50"),
-    128: ("P10", "P15", "P20", "P30", "P40", "P50"),
-    256: ("P15", "P20", "P30", "P40", "P50"),
-    512: ("P20", "P30", "P40", "P50"),
-    1024: ("P30", "P40", "P50"),
-    2048: ("P40", "P50"),
-    4095: ("P50",),
-    4096: ("P50",),
-    8192: ("P60", "P70", "P80"),
-    16384: ("P70", "P80"),
-    32767: ("P80",),
-}
-"""Sizes of Premium SSD in GiB, and the performance tiers each may have; the first is its default.
-
-Validators of hashicorp/terraform-provider-azurerm, internal/services/postgres/validate.
-"""
+__all__ = ["PARAMETERS", "REGIONS", "SKUS", "STORAGE_TIERS", "Region", "Sku", "Tier"]
 
 
 @dataclass(frozen=True)

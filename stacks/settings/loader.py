@@ -2,29 +2,65 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 from pulumi.runtime.config import is_config_secret
 from pydantic import ValidationError
 
+from stacks.settings.cautions import cautions
+from stacks.settings.cluster import ExistingCluster
 from stacks.settings.mistakes import AZURE_KEYS, HIDDEN, Mistake, SettingsError, explain
-from stacks.settings.model import ExistingPostgres, PasswordSettings, StackSettings
+from stacks.settings.model import ExistingPostgres, StackSettings
 from stacks.settings.rules import broken, broken_in_draft
 from stacks.settings.shape import draft
 
 PROJECT, PROVIDER = "engram", "azure-native"
 ADMIN_PASSWORD = "postgresAdminPassword"  # noqa: S105 - the name of a key, not a password
+KUBECONFIG = "kubeconfig"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A secret that a stack file holds beside its settings, and what calls for it."""
+
+    key: str
+    part: str
+    """The part of the settings whose kind decides."""
+    existing: type
+    """The kind that needs the secret."""
+    what: str
+    command: str
+
+
+SECRETS = (
+    Secret(
+        key=ADMIN_PASSWORD,
+        part="postgres",
+        existing=ExistingPostgres,
+        what="the password of an existing server's admin_login",
+        command=f"pulumi config set --secret {PROJECT}:{ADMIN_PASSWORD}",
+    ),
+    Secret(
+        key=KUBECONFIG,
+        part="cluster",
+        existing=ExistingCluster,
+        what="the kubeconfig of an existing cluster",
+        command=f"pulumi config set --secret {PROJECT}:{KUBECONFIG} < kubeconfig.yaml",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A stack's settings, and beside them the one secret that a stack file can hold."""
+    """A stack's settings, and beside them the secrets that a stack file can hold."""
 
     settings: StackSettings
     existing_admin_password: pulumi.Output[str] | None
     """Of an existing server; a server of the stack gets a generated one."""
+    existing_kubeconfig: pulumi.Output[str] | None = None
+    """Of an existing cluster; one of the stack is asked for its own."""
 
 
 def load() -> Configuration:
@@ -38,24 +74,21 @@ def load() -> Configuration:
             pulumi.get_stack(),
             config.get_object("settings"),
             {name: azure.get(key.removeprefix(f"{PROVIDER}:")) for name, key in AZURE_KEYS.items()},
-            has_password=config.get(ADMIN_PASSWORD) is not None,
-            is_secret=is_config_secret(f"{PROJECT}:{ADMIN_PASSWORD}"),
+            secrets={
+                secret.key: is_config_secret(f"{PROJECT}:{secret.key}")
+                for secret in SECRETS
+                if config.get(secret.key) is not None
+            },
         )
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    _warn_of_expired_passwords(settings.passwords, datetime.now(UTC).date())
+    for caution in cautions(settings, datetime.now(UTC).date()):
+        pulumi.log.warn(caution)
     return Configuration(
-        settings=settings, existing_admin_password=config.get_secret(ADMIN_PASSWORD)
+        settings=settings,
+        existing_admin_password=config.get_secret(ADMIN_PASSWORD),
+        existing_kubeconfig=config.get_secret(KUBECONFIG),
     )
-
-
-def _warn_of_expired_passwords(passwords: PasswordSettings, today: date) -> None:
-    """Tell, and go on: a file that was right yesterday must not stop a repair today."""
-    if passwords.expire_on <= today:
-        pulumi.log.warn(
-            f"the database passwords expired on {passwords.expire_on};"
-            " set passwords.renewed_on to a later date, which renews them all"
-        )
 
 
 def validate(
@@ -63,11 +96,11 @@ def validate(
     file: object,
     azure: Mapping[str, str | None],
     *,
-    has_password: bool = False,
-    is_secret: bool = True,
+    secrets: Mapping[str, bool] | None = None,
 ) -> StackSettings:
     """Return the settings that a stack file and the provider's keys describe.
 
+    ``secrets`` has the keys of ``SECRETS`` that are set, each with whether it is encrypted.
     Raises ``SettingsError`` with every mistake that can be found in one go.
     """
     if not isinstance(file, Mapping):
@@ -81,7 +114,8 @@ def validate(
     }
     settings, wrong = _judged(raw)
     mistakes += wrong
-    mistakes += _password_mistakes(settings, has_password=has_password, is_secret=is_secret)
+    for secret in SECRETS:
+        mistakes += _secret_mistakes(secret, settings, secrets or {})
     if mistakes:
         raise SettingsError(stack, mistakes)
     return settings
@@ -107,18 +141,17 @@ def _reserved(file: Mapping[str, object]) -> list[Mistake]:
     ]
 
 
-def _password_mistakes(
-    settings: StackSettings, *, has_password: bool, is_secret: bool
+def _secret_mistakes(
+    secret: Secret, settings: StackSettings, given: Mapping[str, bool]
 ) -> list[Mistake]:
-    key = f"{PROJECT}:{ADMIN_PASSWORD}"
-    remedy = f"`pulumi config set --secret {key}`"
-    existing = isinstance(getattr(settings, "postgres", None), ExistingPostgres)
-    if has_password and not is_secret:
-        return [Mistake(key, HIDDEN, "an encrypted value", f"set it again with {remedy}")]
-    if existing and not has_password:
-        allowed = "the password of an existing server's admin_login"
-        return [Mistake(key, "nothing", allowed, f"set it with {remedy}")]
-    if has_password and not existing:
-        allowed = "nothing while postgres.kind is 'managed'"
+    key = f"{PROJECT}:{secret.key}"
+    existing = isinstance(getattr(settings, secret.part, None), secret.existing)
+    if not given.get(secret.key, True):
+        remedy = f"set it again with `{secret.command}`"
+        return [Mistake(key, HIDDEN, "an encrypted value", remedy)]
+    if existing and secret.key not in given:
+        return [Mistake(key, "nothing", secret.what, f"set it with `{secret.command}`")]
+    if secret.key in given and not existing:
+        allowed = f"nothing while {secret.part}.kind is 'managed'"
         return [Mistake(key, HIDDEN, allowed, f"remove it with `pulumi config rm {key}`")]
     return []

@@ -2,18 +2,21 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Literal, get_args, get_origin
 
+from pydantic import AwareDatetime
 from pydantic_core import ErrorDetails
 
-from stacks.settings.model import Settings
-from stacks.settings.shape import model_at
+from stacks.settings.base import Settings
+from stacks.settings.shape import has_part, model_at, part_of, tags_at
 
-SECRET_WORDS = re.compile(r"passw|secret|token|credential|connection_?string|private_?key", re.I)
+SECRET_WORDS = re.compile(
+    r"passw|secret|token|credential|connection_?string|private_?key|api_?key|kubeconfig", re.I
+)
 HIDDEN = "a value that is not shown"
 AZURE_KEYS = {
     "location": "azure-native:location",
@@ -27,6 +30,10 @@ LONGEST = 80
 
 OBJECT = ("an object", "indent its keys below it")
 DATE = ('a date, e.g. "2026-11-01"', "write year-month-day in quotes")
+INSTANT = (
+    'an instant with its offset, e.g. "2026-11-23T10:00:00Z"',
+    "write date, time and offset in quotes",
+)
 WORDINGS = {
     "setting": ("{allowed}", "{remedy}"),
     "greater_than_equal": ("{ge} or more", "raise it to at least {ge}"),
@@ -36,10 +43,18 @@ WORDINGS = {
     "float_type": ("a number", "write the number without quotes"),
     "bool_type": ("true or false", "write it without quotes"),
     "string_type": ("text", "put it in quotes"),
+    "tuple_type": ("a list, e.g. [a, b]", "put it in square brackets"),
+    "too_short": ("{min_length} or more entries", "add one"),
+    "too_long": ("{max_length} or fewer entries", "remove some"),
+    "ip_v4_address": ("an IPv4 address, e.g. 10.245.0.10", "write four numbers with dots"),
     "ip_v4_network": ("an IPv4 range, e.g. 10.20.0.0/16", "clear the bits behind the prefix"),
     "date_type": DATE,
     "date_parsing": DATE,
     "date_from_datetime_parsing": DATE,
+    "datetime_type": INSTANT,
+    "datetime_parsing": INSTANT,
+    "datetime_from_date_parsing": INSTANT,
+    "timezone_aware": INSTANT,
     "model_type": OBJECT,
     "dict_type": OBJECT,
 }
@@ -50,8 +65,11 @@ KINDS: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     str: "text",
+    tuple: "a list",
+    IPv4Address: WORDINGS["ip_v4_address"][0],
     IPv4Network: WORDINGS["ip_v4_network"][0],
     date: DATE[0],
+    AwareDatetime: INSTANT[0],
 }
 
 
@@ -101,7 +119,7 @@ def explain(error: ErrorDetails, raw: Mapping[str, object]) -> Mistake:
             remedy = f"add {path}"
             return Mistake(path, "nothing", _kind(siblings, last), remedy)
         case "union_tag_not_found" | "union_tag_invalid":
-            return _untagged(error, path)
+            return _untagged(error, path, keys, raw)
         case _:
             allowed, remedy = _wording(error)
             return Mistake(path, shown(path, error["input"]), allowed, remedy)
@@ -112,11 +130,11 @@ def path_in(loc: tuple[int | str, ...], raw: Mapping[str, object]) -> list[str]:
     keys: list[str] = []
     here: object = raw
     for position, key in enumerate(loc):
-        inside = isinstance(here, Mapping) and key in here
+        inside = has_part(here, str(key))
         if inside or position == len(loc) - 1:
             keys.append(str(key))
-        if inside and isinstance(here, Mapping):
-            here = here[key]
+        if inside:
+            here = part_of(here, str(key))
     return keys
 
 
@@ -124,7 +142,8 @@ def _unknown(path: str, key: str, siblings: type[Settings] | None) -> Mistake:
     if SECRET_WORDS.search(key):
         remedy = (
             "keep secrets out of the settings; an existing server's password is set with"
-            " `pulumi config set --secret engram:postgresAdminPassword`"
+            " `pulumi config set --secret engram:postgresAdminPassword`, an existing cluster's"
+            " kubeconfig with `… --secret engram:kubeconfig`; all others are the vault's"
         )
         return Mistake(path, HIDDEN, "no secret in clear", remedy)
     names = list(siblings.model_fields) if siblings else []
@@ -133,11 +152,13 @@ def _unknown(path: str, key: str, siblings: type[Settings] | None) -> Mistake:
     return Mistake(path, f"the unknown key {key!r}", ", ".join(names), remedy)
 
 
-def _untagged(error: ErrorDetails, path: str) -> Mistake:
+def _untagged(
+    error: ErrorDetails, path: str, keys: Sequence[str], raw: Mapping[str, object]
+) -> Mistake:
     context = error.get("ctx", {})
     tag = str(context.get("discriminator", "'kind'")).strip("'")
     found = repr(context["tag"]) if "tag" in context else f"no {tag}"
-    members = {"kind": "'managed', 'existing'", "method": "'hnsw', 'ivfflat'"}[tag]
+    members = ", ".join(map(repr, tags_at(keys, raw, tag)))
     return Mistake(f"{path}.{tag}", found, members, f"say which {tag} it is")
 
 
@@ -147,7 +168,7 @@ def _kind(siblings: type[Settings] | None, key: str) -> str:
     kind = field.annotation if field else None
     if get_origin(kind) is Literal:
         return ", ".join(map(repr, get_args(kind)))
-    return KINDS.get(kind, "an object")
+    return KINDS.get(get_origin(kind) or kind, "an object")
 
 
 def _wording(error: ErrorDetails) -> tuple[str, str]:

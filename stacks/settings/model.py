@@ -3,23 +3,29 @@
 Rules that need more than one key are in ``rules``; this module knows one value at a time.
 """
 
-from datetime import date, timedelta
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from memory.schema.model import Candidates, Links, Lists, VectorType
+from stacks.settings.base import Settings
 from stacks.settings.catalogue import REGIONS, SKUS, Sku
+from stacks.settings.cluster import ClusterSettings, ImageSettings
+from stacks.settings.cluster_types import Cidrs, EgressCidrs
+from stacks.settings.demand import WorkloadSettings
+from stacks.settings.isolation import IsolationSettings
+from stacks.settings.restore import RestoreSettings
+from stacks.settings.scale_out import ElasticClusterSettings, ReadReplicas
 from stacks.settings.types import (
     Cidr,
     Count,
     DatabaseName,
-    Day,
+    Emails,
     FilePath,
     Fraction,
     Guid,
     HostName,
-    KeyName,
     Login,
     Parameters,
     Port,
@@ -30,17 +36,13 @@ from stacks.settings.types import (
     StorageGib,
     SubnetId,
     TagText,
-    VaultId,
     VaultZoneId,
 )
+from stacks.settings.upkeep import FieldEncryptionSettings, RetentionSettings
+from stacks.settings.vault import ExistingKeyVault, KeyVaultSettings, PasswordSettings
+from stacks.settings.workloads import ModelSettings, WorkloadsSettings
 
 Environment = Literal["dev", "test", "uat", "prod"]
-
-
-class Settings(BaseModel):
-    """Frozen and strict; an unknown key is a spelling mistake, hence an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class AzureSettings(Settings):
@@ -64,14 +66,6 @@ class TagSettings(Settings):
     data_classification: Literal["public", "internal", "confidential", "restricted"]
 
 
-class WorkloadSettings(Settings):
-    """The load that the stack is built for; it bounds storage and index, and feeds sizing."""
-
-    sessions: Positive
-    messages_per_session: Positive
-    facts: Positive
-
-
 class ManagedNetwork(Settings):
     """A network of the stack; environments never overlap, so they can be peered.
 
@@ -83,6 +77,13 @@ class ManagedNetwork(Settings):
     address_space: Cidr
     endpoints_subnet: Cidr
     """Private endpoints; Azure keeps 5 addresses of it."""
+    nodes_subnet: Cidr | None = None
+    """Nodes of a cluster of the stack, an address each; pods have addresses of their own."""
+    peered_spaces: Cidrs = ()
+    """What the network is, or will be, connected to: other environments, the customer's premises.
+
+    Neither the network nor the cluster's own ranges may overlap them.
+    """
 
 
 class PrivateZones(Settings):
@@ -100,77 +101,24 @@ class ExistingNetwork(Settings):
     kind: Literal["existing"]
     endpoints_subnet_id: SubnetId
     """In the stack's region.  Its security group is the customer's."""
+    endpoints_subnet: Cidr | None = None
+    """Its range: pods may reach a database of the stack there, and nowhere else."""
+    nodes_subnet_id: SubnetId | None = None
+    """Nodes of a cluster of the stack.  Routes and security group are the customer's."""
+    peered_spaces: Cidrs = ()
+    """Ranges that are reached from it, its own address space included."""
     private_dns_zone_ids: PrivateZones
 
 
 NetworkSettings = Annotated[ManagedNetwork | ExistingNetwork, Field(discriminator="kind")]
 
 
-class KeyRotationSettings(Settings):
-    """Life of one version of the key, in days.  Azure makes and adopts the next version itself.
-
-    Read when the key is made.  Pulumi cannot change a key; a later change is
-    `az keyvault key rotation-policy update`, from a machine that reaches the vault.
-    """
-
-    rotate_after_days: Annotated[int, Field(ge=7, le=730)]
-    notify_before_expiry_days: Annotated[int, Field(ge=7)]
-    expire_after_days: Annotated[int, Field(ge=28)]
-
-
-class ManagedKeyVault(Settings):
-    """A vault of the stack, with the key that encrypts the database."""
-
-    kind: Literal["managed"]
-    hsm_backed: bool
-    """The key never leaves a hardware security module (RSA-HSM instead of RSA)."""
-    soft_delete_retention_days: Annotated[int, Field(ge=7, le=90)]
-    """Fixed when the vault is made; the vault's name stays taken that long after a delete."""
-    key_rotation: KeyRotationSettings
-
-
-class KeyLocation(Settings):
-    """A key in a vault that is not ours."""
-
-    vault_id: VaultId
-    key_name: KeyName
-
-
-class ExistingKeyVault(Settings):
-    """The customer's vault and key.  Passwords are stored in it too.
-
-    It must have purge protection, Azure RBAC and the bypass for trusted services, without
-    which the database service cannot reach the key.
-    """
-
-    kind: Literal["existing"]
-    vault_id: VaultId
-    key_name: KeyName
-    geo_key: KeyLocation | None = None
-    """For geo-redundant backup: a key in a vault of the paired region."""
-
-
-KeyVaultSettings = Annotated[ManagedKeyVault | ExistingKeyVault, Field(discriminator="kind")]
-
-
-class PasswordSettings(Settings):
-    """Life of the machine passwords.
-
-    The expiry date of a secret is ``renewed_on + valid_days``: a date of the file, not of the
-    clock, so that a preview is the same today and tomorrow.  A later date renews every password.
-    """
-
-    renewed_on: Day
-    valid_days: Annotated[int, Field(ge=30, le=365)]
-
-    @property
-    def expire_on(self) -> date:
-        """The day from which the vault calls them expired."""
-        return self.renewed_on + timedelta(days=self.valid_days)
-
-
 class StorageSettings(Settings):
-    """The server's disk.  It never shrinks."""
+    """The server's disk.  It never shrinks.
+
+    While `auto_grow` is on, size and tier take effect only as the server is made: later they are
+    Azure's, and `python tools/resize.py` changes them.
+    """
 
     size_gib: StorageGib
     tier: Literal["P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50", "P60", "P70", "P80"]
@@ -226,6 +174,9 @@ class ManagedPostgres(Settings):
     """Azure's PgBouncer on port 6432 of the server; no Burstable server has one."""
     parameters: Parameters = Field(default_factory=dict)
     """Server parameters beyond the baseline of the component; sizes are in KiB."""
+    read_replicas: ReadReplicas = ()
+    elastic_cluster: ElasticClusterSettings | None = None
+    restore_from: RestoreSettings | None = None
 
     @property
     def size(self) -> Sku:
@@ -236,10 +187,10 @@ class ManagedPostgres(Settings):
 class ExistingPostgres(Settings):
     """The customer's server, on their premises or in another cloud.
 
-    Its owner prepares: PostgreSQL 16 or newer; the database ``memory.database``, owned by
-    ``admin_login``, which may create roles; in that database the extensions vector and
-    pg_stat_statements, unless ``admin_login`` may create them itself.  Where pgaudit is loaded,
-    the same holds for it.
+    Its owner prepares: PostgreSQL 16 or newer; the databases ``memory.database`` and ``zep``, both
+    owned by ``admin_login``, which may create roles; in both the extension vector, and in the
+    first also pg_stat_statements, unless ``admin_login`` may create them itself.  Where pgaudit is
+    loaded, the same holds for it.
 
     The password of ``admin_login`` is the secret ``engram:postgresAdminPassword``.
     """
@@ -249,9 +200,16 @@ class ExistingPostgres(Settings):
     port: Port
     ca_file: FilePath
     """The CA of the server's certificate: TLS is verified in full, or not used at all."""
+    cidrs: EgressCidrs
+    """Where ``host`` answers; the network policy opens its port to no other address."""
     admin_login: Login
     user_connections: Positive
     """How many connections that server leaves to us."""
+    azure_extension_gate: bool = False
+    """A Flexible Server, where only members of azure_pg_admin may say CREATE EXTENSION.
+
+    Zep says it at every start, so its login becomes a member in name, without the rights.
+    """
 
 
 PostgresSettings = Annotated[ManagedPostgres | ExistingPostgres, Field(discriminator="kind")]
@@ -320,8 +278,16 @@ class MemorySettings(Settings):
     """Length of an embedding; 1536 is that of OpenAI's text-embedding-3-small."""
     element_type: VectorType
     """4 or 2 bytes an element."""
+    isolation: IsolationSettings
     index: IndexSettings
     autovacuum: AutovacuumSettings
+
+
+class AlertSettings(Settings):
+    """Whom Azure tells when a server or a vault does not answer, or fills up."""
+
+    emails: Emails
+    """A group's address rather than a person's."""
 
 
 class StackSettings(Settings):
@@ -334,6 +300,7 @@ class StackSettings(Settings):
     log_retention_days: Annotated[int, Field(ge=30, le=730)]
     grant_wait_seconds: Annotated[int, Field(ge=0, le=1800)]
     """How long a role assignment takes to reach every part of Azure; minutes, by experience."""
+    alerts: AlertSettings
     tags: TagSettings
     workload: WorkloadSettings
     network: NetworkSettings
@@ -342,3 +309,33 @@ class StackSettings(Settings):
     postgres: PostgresSettings
     connections: ConnectionSettings
     memory: MemorySettings
+    field_encryption: FieldEncryptionSettings
+    retention: RetentionSettings
+    cluster: ClusterSettings
+    images: ImageSettings
+    workloads: WorkloadsSettings
+    model: ModelSettings
+
+    @property
+    def nodes(self) -> ElasticClusterSettings | None:
+        """What holds the memory table, where the server does not."""
+        return self.postgres.elastic_cluster if isinstance(self.postgres, ManagedPostgres) else None
+
+    @property
+    def postgres_cidrs(self) -> tuple[IPv4Network, ...]:
+        """Where pods find the database: the customer's addresses, or the endpoints' subnet."""
+        if isinstance(self.postgres, ExistingPostgres):
+            return self.postgres.cidrs
+        return self._endpoints
+
+    @property
+    def vault_cidrs(self) -> tuple[IPv4Network, ...]:
+        """Where pods find the vault; as the database."""
+        if isinstance(self.key_vault, ExistingKeyVault):
+            return self.key_vault.cidrs or ()
+        return self._endpoints
+
+    @property
+    def _endpoints(self) -> tuple[IPv4Network, ...]:
+        subnet = self.network.endpoints_subnet
+        return () if subnet is None else (subnet,)

@@ -5,11 +5,12 @@ that the rules across keys report in the same run as the mistakes within keys.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from stacks.settings.model import Settings, StackSettings
+from stacks.settings.base import Settings
+from stacks.settings.model import StackSettings
 
 TAGS = ("kind", "method")
 """Keys that choose a member of a union."""
@@ -35,10 +36,34 @@ def model_at(keys: Sequence[str], raw: object) -> type[Settings] | None:
     """Return the model of the object below these keys."""
     model: type[Settings] | None = StackSettings
     for key in keys:
-        raw = raw.get(key) if isinstance(raw, Mapping) else None
+        entry_of_a_list = isinstance(raw, list)
+        raw = part_of(raw, key)
+        if entry_of_a_list:  # the list's own annotation has named its model
+            continue
         field = model.model_fields.get(key) if model else None
         model = member(field.annotation, raw) if field else None
     return model
+
+
+def has_part(raw: object, key: str) -> bool:
+    """Tell whether a raw file has a key there, or a list an entry at this position."""
+    if isinstance(raw, list):
+        return key.isdigit() and int(key) < len(raw)
+    return isinstance(raw, Mapping) and key in raw
+
+
+def part_of(raw: object, key: str) -> object:
+    """Return what a raw file has there; None where it has nothing."""
+    if not has_part(raw, key):
+        return None
+    return raw[int(key)] if isinstance(raw, list) else cast("Mapping[str, object]", raw)[key]
+
+
+def tags_at(keys: Sequence[str], raw: object, tag: str) -> list[str]:
+    """Return what a tag may say in the union at these keys."""
+    parent = model_at(keys[:-1], raw)
+    options = get_args(parent.model_fields[keys[-1]].annotation) if parent else ()
+    return [name for model in options for name in get_args(model.model_fields[tag].annotation)]
 
 
 def draft(raw: Mapping[str, Any]) -> StackSettings:
@@ -52,7 +77,7 @@ def _drafted(model: type[Settings], raw: Mapping[str, Any]) -> dict[str, Any]:
         inner = member(field.annotation, raw.get(name))
         if name not in raw:
             continue
-        if inner is None:
+        if inner is None or isinstance(raw[name], list):
             values |= _valid(name, Annotated[field.annotation, None, *field.metadata], raw[name])
         elif isinstance(raw[name], Mapping):
             values[name] = inner.model_construct(**_drafted(inner, raw[name]))

@@ -26,7 +26,9 @@ def refusal(allowed: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{allowed}", {"allowed": allowed, "remedy": remedy})
 
 
-def _matching(pattern: str, allowed: str, remedy: str) -> Callable[[str], str]:
+def matching(pattern: str, allowed: str, remedy: str) -> Callable[[str], str]:
+    """Return the check that a text has a form."""
+
     def check(value: str) -> str:
         if re.fullmatch(pattern, value) is None:
             raise refusal(allowed, remedy)
@@ -35,12 +37,21 @@ def _matching(pattern: str, allowed: str, remedy: str) -> Callable[[str], str]:
     return check
 
 
+def _sold() -> str:
+    series = ", ".join(dict.fromkeys(sku.series for sku in SKUS.values() if sku.series))
+    sizes = (
+        f"Standard_{family}2 to {family}"
+        + str(max(s.vcores for name, s in SKUS.items() if name.startswith(f"Standard_{family}")))
+        for family in "DE"
+    )
+    return f"Standard_B1ms to B20ms; {' and '.join(sizes)} as {series}"
+
+
 def _sku(value: str) -> str:
     if value not in SKUS:
         close = difflib.get_close_matches(value, SKUS, n=1) or ["Standard_D4s_v3"]
         raise refusal(
-            "Standard_B1ms to B20ms; Standard_D2 to D96 and Standard_E2 to E64"
-            " as s_v3, ds_v4, ds_v5, ads_v5",
+            _sold(),
             f"choose a size that Flexible Server sells, e.g. {close[0]}",
         )
     return value
@@ -55,6 +66,15 @@ def _region(value: str) -> str:
             f"did you mean {close[0]}?",
         )
     return value
+
+
+def _recipients(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values or len({value.lower() for value in values}) < len(values):
+        raise refusal(
+            "at least one address, each once",
+            "name who is told, e.g. [on-call@example.com]",
+        )
+    return values
 
 
 def _login(value: str) -> str:
@@ -96,7 +116,7 @@ def _parameters(values: dict[str, int]) -> dict[str, int]:
 Guid = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
             "a GUID, e.g. 8d2b8a6e-7c1f-4f0e-9a55-0c3f1c8e7b21",
             "copy the id from the portal or `az account show`",
@@ -108,13 +128,24 @@ SkuName = Annotated[str, AfterValidator(_sku)]
 TagText = Annotated[
     str,
     AfterValidator(
-        _matching(r"\S(.{0,254}\S)?", "1 to 256 characters", "say it in at most 256 characters")
+        matching(r"\S(.{0,254}\S)?", "1 to 256 characters", "say it in at most 256 characters")
     ),
 ]
+Email = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+",
+            "an e-mail address",
+            "name who is told, e.g. on-call@example.com",
+        )
+    ),
+]
+Emails = Annotated[tuple[Email, ...], Field(strict=False), AfterValidator(_recipients)]
 DatabaseName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"[a-z_][a-z0-9_]{0,62}",
             "1 to 63 lower-case letters, digits and underscores, not starting with a digit",
             "choose a name that SQL need not quote, e.g. memory",
@@ -124,17 +155,30 @@ DatabaseName = Annotated[
 HostName = Annotated[
     str,
     AfterValidator(
-        _matching(
-            r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
+        matching(
+            r"(?=.{1,253}$)(?!.*\.[0-9]+$)"
+            r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
             "a lower-case DNS name with a domain",
             "give the name in the server's certificate; an address cannot be verified",
+        )
+    ),
+]
+RegistryId = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+"
+            r"/providers/Microsoft\.ContainerRegistry/registries/[A-Za-z0-9]{5,50}",
+            "/subscriptions/<id>/resourceGroups/<name>/providers"
+            "/Microsoft.ContainerRegistry/registries/<name>",
+            "copy the id from `az acr show --query id`",
         )
     ),
 ]
 VaultId = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+"
             r"/providers/Microsoft\.KeyVault/vaults/[A-Za-z][A-Za-z0-9-]{2,23}",
             "/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.KeyVault/vaults/<name>",
@@ -145,7 +189,7 @@ VaultId = Annotated[
 SubnetId = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+"
             r"/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+",
             "/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.Network"
@@ -159,7 +203,7 @@ SubnetId = Annotated[
 def _zone_id(zone: str) -> AfterValidator:
     form = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft{}Network/privateDnsZones/{}"
     return AfterValidator(
-        _matching(
+        matching(
             form.format("[0-9a-fA-F-]{36}", "[^/]+", r"\.", re.escape(zone)),
             form.format("<id>", "<name>", ".", zone),
             "copy the id from `az network private-dns zone show --query id`",
@@ -172,7 +216,7 @@ VaultZoneId = Annotated[str, _zone_id("privatelink.vaultcore.azure.net")]
 KeyName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"[A-Za-z0-9-]{1,127}",
             "1 to 127 letters, digits and hyphens",
             "give the key's name, not its URI",
@@ -182,7 +226,7 @@ KeyName = Annotated[
 FilePath = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"\S.*\.(pem|crt|cer)",
             "the path of a .pem, .crt or .cer file",
             "point to the CA's certificate in PEM",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from unittest.mock import patch
 
 import pulumi
 import pytest
@@ -13,11 +14,12 @@ from components.key_vault import (
     KeyVaultArgs,
     VaultReference,
     existing_key,
+    existing_versioned_key,
 )
 from components.passwords import Passwords, PasswordsArgs
 from components.private_endpoint import Entrance
 from tests.components.test_network import PLACE
-from tests.deployment import PASSWORD, Deployment, deploy
+from tests.deployment import ANSWERED, PASSWORD, Deployment, deploy
 
 ARGS = KeyVaultArgs(
     placement=PLACE,
@@ -27,12 +29,14 @@ ARGS = KeyVaultArgs(
     hsm_backed=False,
     rotation=KeyRotation(rotate_after_days=90, notify_before_expiry_days=30, expire_after_days=120),
     workspace_id="/logs",
+    action_group_id="/on-call",
     entrance=Entrance(placement=PLACE, subnet_id="/subnet", zone_id="/zone"),
     protected=True,
 )
-VAULT = VaultReference(name="kv", uri="https://kv/", resource_group_name="rg-kv")
+VAULT = VaultReference(id="/vaults/kv", name="kv", uri="https://kv/", resource_group_name="rg-kv")
 KEY, SECRET = "azure-native:keyvault:Key", "azure-native:keyvault:Secret"
 GRANT = "azure-native:authorization:RoleAssignment"
+ALERT = "azure-native:monitor:MetricAlert"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 
 
@@ -83,6 +87,28 @@ def test_a_key_in_hardware_is_one_setting() -> None:
     assert vault(hsm_backed=True).one(KEY)["properties"]["kty"] == "RSA-HSM"
 
 
+def test_a_disk_key_beside_the_first_is_a_setting() -> None:
+    assert set(vault().all(KEY)) == {"engram-dev-key"}
+    keys = vault(disk_key=True).all(KEY)
+    assert set(keys) == {"engram-dev-key", "engram-dev-disk-key"}
+    first, disks = keys["engram-dev-key"], keys["engram-dev-disk-key"]
+    assert disks["keyName"] == "key-engram-dev-disks"
+    assert disks["properties"] == first["properties"]
+
+
+def test_a_key_for_fields_is_another_one_and_has_no_version_in_its_address() -> None:
+    uris: list[str] = []
+
+    def program() -> None:
+        key = KeyVault("engram-dev", replace(ARGS, fields_key=True)).fields_key
+        assert key is not None
+        pulumi.Output.from_input(key.uri).apply(uris.append)
+
+    keys = deploy(program).all(KEY)
+    assert keys["engram-dev-fields-key"]["properties"] == keys["engram-dev-key"]["properties"]
+    assert uris == ["https://kv-engram-dev-a1b2c.vault.azure.net/keys/key-engram-dev-fields"]
+
+
 def test_the_key_goes_with_the_vault_because_only_the_network_could_delete_it() -> None:
     assert vault().options("engram-dev-key").deletedWith.endswith("::engram-dev-vault")
 
@@ -109,6 +135,20 @@ def test_the_key_is_known_as_soon_as_its_name_is() -> None:
     assert uris == ["https://kv-engram-dev-a1b2c.vault.azure.net/keys/key-engram-dev"]
 
 
+def test_disks_ask_for_a_version_of_their_key() -> None:
+    uris: list[str] = []
+
+    def program() -> None:
+        key = KeyVault("engram-dev", replace(ARGS, disk_key=True)).disk_key
+        assert key is not None
+        pulumi.Output.from_input(key.uri).apply(uris.append)
+
+    with_version = {"keyUriWithVersion": "https://kv/keys/disks/1"}
+    with patch.dict(ANSWERED, {KEY: with_version}):
+        deploy(program)
+    assert uris == ["https://kv/keys/disks/1"]
+
+
 def test_the_vaults_lock_is_the_last_to_come_and_the_first_to_go() -> None:
     def program() -> None:
         made = KeyVault("engram-dev", ARGS)
@@ -120,7 +160,8 @@ def test_the_vaults_lock_is_the_last_to_come_and_the_first_to_go() -> None:
     deployment = deploy(program)
     assert (lock := deployment.one(LOCK))["scope"] == "/mock/engram-dev-vault"
     assert lock["level"] == "CanNotDelete"
-    below = deployment.below("engram-dev-vault") - {"engram-dev-vault-lock"}
+    beside = {"engram-dev-vault-lock", *deployment.all(ALERT)}  # alerts are not below the vault
+    below = deployment.below("engram-dev-vault") - beside
     assert below >= {"engram-dev-key", "db-key-grant", "engram-dev-vault-logs"}
     assert below <= deployment.after("engram-dev-vault-lock")
 
@@ -137,6 +178,19 @@ def test_an_existing_key_is_referred_to_without_its_version() -> None:
     assert (found.resource_group_name, found.name) == ("rg-c", "KV-c")
     assert key.id == f"{vault_id}/keys/cmk"
     assert key.uri == "https://kv-c.vault.azure.net/keys/cmk"
+
+
+def test_the_version_of_an_existing_key_is_asked_for() -> None:
+    vault_id = "/subscriptions/s/resourceGroups/rg-c/providers/Microsoft.KeyVault/vaults/KV-c"
+    found: list[str] = []
+
+    def program() -> None:
+        key = existing_versioned_key(vault_id, "cmk")
+        found.append(str(key.id))
+        pulumi.Output.from_input(key.uri).apply(found.append)
+
+    deploy(program)
+    assert found == [f"{vault_id}/keys/cmk", "https://KV-c.vault.azure.net/keys/cmk/1"]
 
 
 def test_the_grant_reaches_one_key_and_is_waited_for() -> None:

@@ -12,6 +12,9 @@ NAMES = [
     (Kind.KEY_VAULT, ("engram-dev", "a1b2c"), "kv-engram-dev-a1b2c"),
     (Kind.KEY_VAULT, ("engram-prod-geo", "a1b2c"), "kv-engram-prod-geo-a1b2c"),
     (Kind.POSTGRES, ("engram-prod", "a1b2c"), "psql-engram-prod-a1b2c"),
+    (Kind.CLUSTER, ("engram-dev",), "aks-engram-dev"),
+    (Kind.DISK_ENCRYPTION_SET, ("engram-dev",), "des-engram-dev"),
+    (Kind.FEDERATED_CREDENTIAL, ("graph-store",), "fic-graph-store"),
     (Kind.IDENTITY, ("engram-prod-postgres-geo",), "id-engram-prod-postgres-geo"),
 ]
 LONG = "a-name-that-somebody-thought-was-short-enough-until-azure-disagreed-" + "x" * 300

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.network import Network, NetworkArgs
+from components.network import Network, NetworkArgs, NodesSubnet
 from components.placement import Placement
 from components.private_endpoint import PrivateEndpoint, PrivateEndpointArgs, PrivateService
 from tests.deployment import Deployment, deploy
@@ -11,7 +11,12 @@ PLACE = Placement(resource_group_name="rg", location="westeurope", tags={"enviro
 PORTS = {PrivateService.KEY_VAULT: (443,), PrivateService.POSTGRES: (5432, 6432)}
 
 
-def network(ports: dict[PrivateService, tuple[int, ...]]) -> Network:
+NODES = NodesSubnet(cidr="10.20.8.0/22", pod_cidr="10.244.0.0/16")
+
+
+def network(
+    ports: dict[PrivateService, tuple[int, ...]], nodes: NodesSubnet | None = None
+) -> Network:
     return Network(
         "net",
         NetworkArgs(
@@ -19,6 +24,7 @@ def network(ports: dict[PrivateService, tuple[int, ...]]) -> Network:
             address_space="10.20.0.0/16",
             endpoints_subnet="10.20.0.0/26",
             ports=ports,
+            nodes=nodes,
         ),
     )
 
@@ -39,6 +45,40 @@ def test_the_security_group_holds_for_private_endpoints_too() -> None:
     subnet = deployed(PORTS).one("azure-native:network:Subnet")
     assert subnet["privateEndpointNetworkPolicies"] == "NetworkSecurityGroupEnabled"
     assert subnet["networkSecurityGroup"]["id"] == "/mock/net-nsg"
+
+
+def test_nodes_and_pods_talk_among_themselves_and_nobody_comes_to_them() -> None:
+    deployment = deploy(lambda: network(PORTS, NODES))
+    group = deployment.all("azure-native:network:NetworkSecurityGroup")["net-nodes-nsg"]
+    allow, deny = group["securityRules"]
+    assert allow["sourceAddressPrefixes"] == ["10.20.8.0/22", "10.244.0.0/16"]
+    assert allow["destinationAddressPrefixes"] == allow["sourceAddressPrefixes"]
+    assert (allow["access"], allow["protocol"]) == ("Allow", "*")
+    assert (deny["access"], deny["sourceAddressPrefix"], deny["direction"]) == (
+        "Deny",
+        "*",
+        "Inbound",
+    )
+
+
+def test_the_nodes_have_a_subnet_of_their_own_written_after_the_first() -> None:
+    deployment = deploy(lambda: network(PORTS, NODES))
+    subnet = deployment.all("azure-native:network:Subnet")["net-nodes"]
+    assert subnet["addressPrefix"] == "10.20.8.0/22"
+    assert subnet["networkSecurityGroup"]["id"] == "/mock/net-nodes-nsg"
+    assert "net-endpoints" in deployment.after("net-nodes")
+
+
+def test_nodes_reach_the_services_from_their_subnet() -> None:
+    groups = deploy(lambda: network(PORTS, NODES)).all("azure-native:network:NetworkSecurityGroup")
+    allow, _ = groups["net-nsg"]["securityRules"]
+    assert allow["sourceAddressPrefix"] == "VirtualNetwork", "which the nodes' subnet is part of"
+    assert allow["destinationPortRanges"] == ["443", "5432", "6432"]
+
+
+def test_without_a_service_nothing_is_let_in() -> None:
+    group = deployed({}).one("azure-native:network:NetworkSecurityGroup")
+    assert [rule["access"] for rule in group["securityRules"]] == ["Deny"]
 
 
 @pytest.mark.parametrize("service", PrivateService)

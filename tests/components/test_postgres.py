@@ -17,6 +17,7 @@ from tests.components.test_network import PLACE
 from tests.deployment import Deployment, deploy
 
 SERVER = "azure-native:dbforpostgresql:Server"
+ALERT = "azure-native:monitor:MetricAlert"
 CONFIGURATION = "azure-native:dbforpostgresql:Configuration"
 PARAMETERS = {"azure.extensions": "vector", "shared_preload_libraries": "pgaudit", "work_mem": "8"}
 
@@ -50,6 +51,8 @@ def declared(*, geo: bool = False, **changes: Any) -> Postgres:
         databases=("zep", "memory"),
         entrance=Entrance(placement=PLACE, subnet_id="/subnet", zone_id="/zone"),
         workspace_id="/logs",
+        action_group_id="/on-call",
+        user_connections=844,
         protected=True,
     )
     return Postgres("db", replace(args, **changes))
@@ -96,7 +99,8 @@ def test_everything_below_the_server_is_written_one_at_a_time() -> None:
 
 def test_the_servers_lock_is_the_last_to_come_and_the_first_to_go() -> None:
     deployment = postgres()
-    below = deployment.below("db-server") - {"db-server-lock"}
+    beside = {"db-server-lock", *deployment.all(ALERT)}  # alerts are not below what they watch
+    below = deployment.below("db-server") - beside
     assert below >= {"db-memory", "db-entra-admin", "db-server-logs", "db-server-endpoint"}
     assert below <= deployment.after("db-server-lock")
 
@@ -206,6 +210,9 @@ def test_the_baseline_states_what_an_auditor_asks_for(name: str, value: str) -> 
 def test_roles_and_structure_are_audited_and_what_people_said_is_not() -> None:
     assert set(BASELINE["pgaudit.log"].split(",")) == {"ddl", "misc", "role"}
     assert "pgaudit" in BASELINE["shared_preload_libraries"]
+    assert BASELINE["pgaudit.log_parameter"] == "off"
+    assert BASELINE["log_parameter_max_length"] == "0", "nor what a slow statement was given"
+    assert BASELINE["log_error_verbosity"] == "terse", "nor the row that was refused"
     assert {"%u", "%d"} <= set(BASELINE["log_line_prefix"].replace(",", "=").split("="))
     assert {"shared_preload_libraries"} <= STATIC & BASELINE.keys()
 
@@ -218,7 +225,14 @@ def test_the_pooler_is_enabled_before_its_other_parameters_exist() -> None:
 
 
 def test_the_suffix_of_global_names_is_kept_in_the_state() -> None:
-    args = FoundationArgs(location="westeurope", tags={}, log_retention_days=30, protected=True)
+    args = FoundationArgs(
+        location="westeurope",
+        tags={},
+        log_retention_days=30,
+        alert_emails=["on-call@example.com"],
+        alert_prefix="engram-dev",
+        protected=True,
+    )
     deployment = deploy(lambda: Foundation("engram-dev", args))
     suffix = deployment.one("random:index/randomString:RandomString")
     assert (suffix["length"], suffix["special"], suffix["upper"]) == (5, False, False)

@@ -45,10 +45,19 @@ def changed(stack: str, changes: Mapping[str, object]) -> dict[str, Any]:
     return config
 
 
-def judged(stack: str, config: Mapping[str, Any], **secret: bool) -> StackSettings:
+def judged(
+    stack: str,
+    config: Mapping[str, Any],
+    *,
+    has_password: bool = False,
+    has_kubeconfig: bool = False,
+    is_secret: bool = True,
+) -> StackSettings:
     """Validate a config as the loader does."""
     azure = {name: config.get(key) for name, key in AZURE.items()}
-    return validate(stack, config.get("engram:settings"), azure, **secret)
+    given = {"postgresAdminPassword": has_password, "kubeconfig": has_kubeconfig}
+    secrets = {key: is_secret for key, has in given.items() if has}
+    return validate(stack, config.get("engram:settings"), azure, secrets=secrets)
 
 
 def settings_of(stack: str, changes: Mapping[str, object] | None = None) -> StackSettings:

@@ -12,7 +12,7 @@ from stacks.platform import Platform
 from stacks.settings import load
 from tests.deployment import deploy
 from tests.stacks.files import changed, config_of
-from tests.stacks.test_bad_stack_files import EXISTING_POSTGRES
+from tests.stacks.test_bad_stack_files import EXISTING_CLUSTER, EXISTING_POSTGRES
 
 PASSWORD = "canary-of-an-existing-server"
 
@@ -59,9 +59,25 @@ def test_the_password_of_an_existing_server_stays_secret() -> None:
         {"engram:postgresAdminPassword": PASSWORD},
     )
     deployment = deploy(load_dev, stack="dev")
-    schema = deployment.one("pulumi-python:dynamic/memory:VectorSchema")
-    assert PASSWORD in json.dumps(schema)
+    schemas = deployment.all("pulumi-python:dynamic/memory:VectorSchema")
+    assert len(schemas) == 2
+    assert all(PASSWORD in json.dumps(schema) for schema in schemas.values())
     assert not [name for name, text in deployment.clear_texts() if PASSWORD in text]
+
+
+def test_the_kubeconfig_of_an_existing_cluster_is_a_secret_of_the_configuration() -> None:
+    select(changed("dev", {"cluster": EXISTING_CLUSTER}), {"engram:kubeconfig": PASSWORD})
+    seen: list[tuple[str, bool]] = []
+
+    def program() -> None:
+        known = load().existing_kubeconfig
+        assert known is not None
+        pulumi.Output.all(pulumi.Output.unsecret(known), known.is_secret()).apply(
+            lambda both: seen.append((both[0], both[1]))
+        )
+
+    deploy(program, stack="dev")
+    assert seen == [(PASSWORD, True)]
 
 
 def test_an_unencrypted_password_is_refused() -> None:
@@ -88,10 +104,8 @@ def test_expired_passwords_are_told_and_stop_nothing(
     monkeypatch.setattr(pulumi.log, "warn", said.append)
     select(changed("dev", {"passwords.renewed_on": renewed_on}))
     assert deploy(load_dev, stack="dev").seen
-    assert [text for text in said if "expired on 2020-06-29; set passwords.renewed_on" in text] == (
-        said
-    )
-    assert len(said) == warnings
+    expired = [text for text in said if "expired on 2020-06-29; set passwords.renewed_on" in text]
+    assert len(expired) == warnings
 
 
 def test_the_engine_says_which_keys_are_secret() -> None:

@@ -17,6 +17,8 @@ ZONE_IDS = {
 EXISTING_NETWORK = {
     "kind": "existing",
     "endpoints_subnet_id": SUBNET_ID,
+    "endpoints_subnet": "10.200.1.0/26",
+    "nodes_subnet_id": SUBNET_ID.replace("endpoints", "nodes"),
     "private_dns_zone_ids": ZONE_IDS,
 }
 
@@ -38,7 +40,7 @@ BAD = [
         {"private_dns_zone_ids": {"key_vault": ZONE_IDS["key_vault"]}},
         "private_dns_zone_ids.postgres: found nothing, with postgres.kind 'managed'", "zone show",
     ),
-    ({"address_space": "10.0.0.0/16"}, "the unknown key 'address_space'", "remove"),
+    ({"address_space": "10.0.0.0/16"}, "the unknown key 'address_space'", "mean peered_spaces?"),
     ({"kind": "hub"}, "network.kind: found 'hub'", "'managed', 'existing'"),
 ]  # fmt: skip
 

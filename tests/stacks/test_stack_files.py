@@ -7,13 +7,15 @@ import pytest
 
 from stacks.azure_terms import tags
 from stacks.settings.catalogue import SKUS
+from stacks.settings.cluster import ManagedCluster
 from stacks.settings.model import (
     HnswSettings,
     IvfflatSettings,
-    ManagedKeyVault,
     ManagedNetwork,
     ManagedPostgres,
 )
+from stacks.settings.vault import ManagedKeyVault
+from stacks.settings.workloads import ContainerSettings
 from tests.stacks.files import STACKS, settings_of
 
 MISSION = {
@@ -124,3 +126,57 @@ def test_connections_are_those_of_azures_table(sku: str, connections: int) -> No
 def test_the_catalogue_knows_the_ends_of_each_series(sku: str, expected: tuple[Any, ...]) -> None:
     size = SKUS[sku]
     assert (size.tier, size.vcores, size.memory_gib) == expected
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_workloads_are_the_strategys_in_every_stack(stack: str) -> None:
+    settings = settings_of(stack)
+    w, application = settings.workloads, settings.connections.application
+    sizes = {
+        "api": (w.zep.replicas, w.zep.cpu_quantity, w.zep.memory_quantity),
+        "memory": (
+            application.replicas,
+            w.memory_service.cpu_quantity,
+            w.memory_service.memory_quantity,
+        ),
+        "graphiti": (w.graphiti.replicas, w.graphiti.cpu_quantity, w.graphiti.memory_quantity),
+    }
+    assert sizes == {"api": (3, "1", "2Gi"), "memory": (2, "2", "4Gi"), "graphiti": (2, "1", "2Gi")}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_knows_the_networks_of_all_others(stack: str) -> None:
+    spaces = {s: settings_of(s).network for s in STACKS}
+    others = {
+        network.address_space
+        for other, network in spaces.items()
+        if other != stack and isinstance(network, ManagedNetwork)
+    }
+    assert set(spaces[stack].peered_spaces) >= others
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_pods_find_the_database_in_the_endpoints_subnet(stack: str) -> None:
+    settings = settings_of(stack)
+    assert isinstance(settings.network, ManagedNetwork)
+    assert settings.postgres_cidrs == (settings.network.endpoints_subnet,)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_nobody_comes_into_a_cluster_without_the_directory(stack: str) -> None:
+    cluster = settings_of(stack).cluster
+    assert isinstance(cluster, ManagedCluster)
+    assert (cluster.local_accounts, cluster.host_encryption) == (False, True)
+    assert cluster.admin_group_ids
+    assert cluster.authorized_ip_ranges
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "cpu", "memory"),
+    [(1, 2, "1", "2Gi"), (0.1, 0.125, "100m", "128Mi"), (1.5, 1.5, "1500m", "1536Mi")],
+)
+def test_sizes_are_spelled_as_kubernetes_does(
+    cores: float, gib: float, cpu: str, memory: str
+) -> None:
+    container = ContainerSettings(cpu=cores, memory_gib=gib)
+    assert (container.cpu_quantity, container.memory_quantity) == (cpu, memory)

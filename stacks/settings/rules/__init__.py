@@ -8,14 +8,34 @@ from collections.abc import Callable, Iterator
 
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import StackSettings
-from stacks.settings.rules import environment, keys, memory, network, server
+from stacks.settings.rules import (
+    cluster,
+    connections,
+    environment,
+    keys,
+    memory,
+    network,
+    production,
+    scale_out,
+    server,
+    sizing,
+    upkeep,
+    workloads,
+)
 
 RULES: tuple[Callable[[StackSettings], Iterator[Mistake]], ...] = (
     *server.RULES,
     *keys.RULES,
     *memory.RULES,
+    *connections.RULES,
     *network.RULES,
+    *cluster.RULES,
+    *workloads.RULES,
+    *upkeep.RULES,
+    *scale_out.RULES,
+    *sizing.RULES,
     *environment.RULES,
+    *production.RULES,
 )
 
 

@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 
 from stacks.settings.mistakes import Mistake
-from stacks.settings.model import (
-    ExistingKeyVault,
-    ManagedKeyVault,
-    ManagedPostgres,
-    StackSettings,
-)
+from stacks.settings.model import ManagedPostgres, StackSettings
 from stacks.settings.rules.server import for_a_managed_server
+from stacks.settings.vault import ExistingKeyVault, ManagedKeyVault
 
 ROTATION_MARGIN_DAYS = 7
 """Azure's least distance between a rotation or a notice and the expiry."""

@@ -1,4 +1,4 @@
-"""What pgvector and the connection budget demand."""
+"""What pgvector and Zep demand of the memory table."""
 
 from collections.abc import Iterator
 
@@ -7,76 +7,12 @@ from stacks.settings.mistakes import Mistake
 from stacks.settings.model import (
     HnswSettings,
     IvfflatSettings,
-    ManagedPostgres,
     StackSettings,
 )
 
-POOLED_LOGINS = 2
-"""app and reader, who may use Azure's PgBouncer; the migrator refuses any pooler."""
-
-OPERATORS = 5
-"""Connections kept for the migrator, the exporter and a human with psql."""
-
+LONGEST_NAME = 63
+"""Bytes of a name in PostgreSQL."""
 TAKEN_DATABASES = ("zep", "postgres", "template0", "template1", "azure_maintenance")
-
-
-def connections_fit_the_server(s: StackSettings) -> Iterator[Mistake]:
-    """What all may open at once, by every way the network leaves open, fits the server."""
-    if isinstance(s.postgres, ManagedPostgres):
-        granted, server = s.postgres.size.user_connections, s.postgres.sku
-    else:
-        granted, server = s.postgres.user_connections, s.postgres.host
-    budget = _connection_budget(s)
-    needed = sum(budget.values())
-    if needed > granted:
-        shares = " + ".join(f"{number} for {who}" for who, number in budget.items())
-        yield Mistake(
-            "connections",
-            f"{needed} ({shares})",
-            f"{granted} on {server}",
-            "make the pools smaller, or the server larger",
-        )
-
-
-def _connection_budget(s: StackSettings) -> dict[str, int]:
-    """Connections to the server by who opens them.
-
-    Zep's is a share that is kept free: its pods bring a PgBouncer each, with one pair of login
-    and database, and divide the share among them.
-    """
-    pooler = s.connections.pooler
-    pooled = POOLED_LOGINS * pooler.default_pool_size if _has_azures_pooler(s) else 0
-    return {
-        "the memory service": _application_connections(s),
-        "Azure's pooler": pooled,
-        "Zep": pooler.default_pool_size + pooler.reserve_pool_size,
-        "operators": OPERATORS,
-    }
-
-
-def _application_connections(s: StackSettings) -> int:
-    app = s.connections.application
-    return app.replicas * (app.pool_size + app.max_overflow)
-
-
-def _has_azures_pooler(s: StackSettings) -> bool:
-    """On a Burstable server it is another rule's mistake, and no reason for smaller pools."""
-    server = s.postgres
-    if not isinstance(server, ManagedPostgres) or not server.built_in_pooler:
-        return False
-    return server.size.tier != "Burstable"
-
-
-def clients_fit_the_pooler(s: StackSettings) -> Iterator[Mistake]:
-    """A pooler that turns away a full application is no pooler."""
-    clients, pooler = _application_connections(s), s.connections.pooler
-    if _has_azures_pooler(s) and clients > pooler.max_client_connections:
-        yield Mistake(
-            "connections.pooler.max_client_connections",
-            str(pooler.max_client_connections),
-            f"{clients} or more",
-            "raise it to what all replicas may open, or make their pools smaller",
-        )
 
 
 def dimension_is_indexable(s: StackSettings) -> Iterator[Mistake]:
@@ -144,9 +80,46 @@ def databases_are_apart(s: StackSettings) -> Iterator[Mistake]:
         )
 
 
+def tenants_are_not_on_nodes(s: StackSettings) -> Iterator[Mistake]:
+    """Nodes have one database, and share a table out by session, whoever the tenant is."""
+    if s.nodes is not None and s.memory.isolation.kind != "shared":
+        yield Mistake(
+            "memory.isolation.kind",
+            f"{s.memory.isolation.kind!r} with postgres.elastic_cluster",
+            "'shared' on nodes",
+            "choose shared, or remove elastic_cluster",
+        )
+
+
+def every_database_has_a_connection(s: StackSettings) -> Iterator[Mistake]:
+    """A pod of the memory service shares its connections out among the tenants' databases."""
+    app, isolation = s.connections.application, s.memory.isolation
+    needed, most = 1 + len(isolation.tenants), app.pool_size + app.max_overflow
+    if isolation.kind == "database" and most < needed:
+        yield Mistake(
+            "connections.application",
+            f"{most} connections of a pod for {needed} databases",
+            f"{needed} or more (pool_size + max_overflow)",
+            "raise pool_size, or keep tenants apart by schema, which takes no connection more",
+        )
+
+
+def tenants_databases_are_short(s: StackSettings) -> Iterator[Mistake]:
+    """PostgreSQL cuts a longer name, and two that begin alike would be one."""
+    for name in s.memory.isolation.databases(s.memory.database):
+        if len(name) > LONGEST_NAME:
+            yield Mistake(
+                "memory.isolation.tenants",
+                f"{len(name)} characters in {name!r}",
+                f"{LONGEST_NAME} or fewer",
+                "shorten the tenant's name, or memory.database",
+            )
+
+
 RULES = (
-    connections_fit_the_server,
-    clients_fit_the_pooler,
+    tenants_are_not_on_nodes,
+    every_database_has_a_connection,
+    tenants_databases_are_short,
     dimension_is_indexable,
     graph_is_built_wide_enough,
     lists_fit_the_rows,

@@ -6,11 +6,11 @@ from ipaddress import IPv4Network
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import (
     ExistingNetwork,
-    ManagedKeyVault,
     ManagedNetwork,
     ManagedPostgres,
     StackSettings,
 )
+from stacks.settings.vault import ManagedKeyVault
 
 SMALLEST_SUBNET = 29
 """Prefix length; Azure keeps 5 addresses of each subnet, so a /29 has 3 left."""

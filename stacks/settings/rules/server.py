@@ -1,14 +1,12 @@
 """What Azure demands of a Flexible Server, across its keys."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from functools import wraps
 
 from stacks.settings.catalogue import REGIONS, STORAGE_TIERS
 from stacks.settings.mistakes import Mistake
 from stacks.settings.model import ManagedPostgres, StackSettings
-
-MESSAGE_BYTES, FACT_BYTES, GROWTH = 500, 1000, 3.0
-"""The sizing formula of the deployment strategy, section 2."""
 
 
 def for_a_managed_server(
@@ -90,22 +88,6 @@ def performance_tier_fits_the_disk(_s: StackSettings, server: ManagedPostgres) -
 
 
 @for_a_managed_server
-def data_fit_the_disk(s: StackSettings, server: ManagedPostgres) -> Iterator[Mistake]:
-    """(Messages + facts with their embeddings) x growth must fit the first disk."""
-    load, element = s.workload, 4 if s.memory.element_type == "vector" else 2
-    messages = load.sessions * load.messages_per_session * MESSAGE_BYTES
-    facts = load.facts * (FACT_BYTES + s.memory.dimensions * element)
-    needed = (messages + facts) * GROWTH / 2**30
-    if needed > server.storage.size_gib:
-        yield Mistake(
-            "postgres.storage.size_gib",
-            f"{server.storage.size_gib} for a workload of {needed:.0f} GiB",
-            f"{needed:.0f} or more",
-            "choose the next size, or correct the workload",
-        )
-
-
-@for_a_managed_server
 def geo_backup_needs_a_paired_region(
     s: StackSettings, server: ManagedPostgres
 ) -> Iterator[Mistake]:
@@ -133,13 +115,32 @@ def index_build_fits_the_memory(_s: StackSettings, server: ManagedPostgres) -> I
         )
 
 
+@for_a_managed_server
+def a_restore_knows_the_passwords(s: StackSettings, server: ManagedPostgres) -> Iterator[Mistake]:
+    """A restored server has the passwords of its point in time; the stack knows today's only.
+
+    Judged while the server is made: a later renewal reaches it like any other.
+    """
+    restore, renewed_on = server.restore_from, s.passwords.renewed_on
+    if restore is None or restore.finished:
+        return
+    if restore.point_in_time.astimezone(UTC).date() < renewed_on:
+        yield Mistake(
+            "postgres.restore_from.point_in_time",
+            f"{restore.utc}, before the passwords were renewed on {renewed_on}",
+            f"a point after that renewal, on {renewed_on} or later",
+            "choose a later point; an earlier one is restored beside the stack (az postgres"
+            " flexible-server restore), and what is missing copied from there",
+        )
+
+
 RULES = (
     burstable_has_no_standby,
     burstable_has_no_pooler,
     standby_zone_follows_the_mode,
     zone_redundancy_needs_zones,
     performance_tier_fits_the_disk,
-    data_fit_the_disk,
     geo_backup_needs_a_paired_region,
     index_build_fits_the_memory,
+    a_restore_knows_the_passwords,
 )
