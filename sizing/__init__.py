@@ -1,0 +1,1 @@
+"""What a workload needs: bytes, memory, connections, a server, and what it costs."""

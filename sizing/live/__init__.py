@@ -1,0 +1,1 @@
+"""Prediction against a real server: what is there, and synthetic rows where nothing is."""
