@@ -1,0 +1,1 @@
+"""The workloads as the cluster has them: ready, admitted, and every reference resolved."""

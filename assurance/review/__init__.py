@@ -1,0 +1,1 @@
+"""What a pull request would do to every environment, in one comment."""
