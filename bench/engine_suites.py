@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.measure import Contender, Suite
 from local.cloud.postgres import supervisor
+from local.commands import policies as pack
 from local.commands.session import STACKS
 from local.engine import UNATTENDED, Engine
 from local.paths import Paths
@@ -24,11 +25,15 @@ EMPTY = "empty program"
 IMPORTS = "imports of the program"
 PROGRAMS = {
     EMPTY: "",
-    IMPORTS: "import stacks.outputs\nimport stacks.platform\nimport stacks.settings\n",
+    IMPORTS: (
+        "import gc\n\ngc.disable()\n\n"  # as the program does
+        "import stacks.outputs\nimport stacks.platform\nimport stacks.settings\n"
+    ),
 }
 GOAL = 2.5
+GOAL_OF_POLICIES = 1.25
 PREVIEW = ("preview", "--diff", "--skip-plugin-pre-install")
-"""As ``make preview`` runs it."""
+"""As ``make preview`` runs it, policies left out."""
 
 
 @contextmanager
@@ -57,6 +62,20 @@ def up(paths: Paths) -> Iterator[Suite]:
         against=standing.name,
     )
     yield Suite(title="up", contenders=(_previewed(EMPTY, _program(paths, EMPTY)), standing, again))
+
+
+@contextmanager
+def policies(paths: Paths) -> Iterator[Suite]:
+    """First previews with the policy pack, against the same previews without it."""
+    contenders = []
+    for stack in STACKS:
+        engine, bare = _engine(paths, stack), f"{stack}, no policies"
+        judged = _runs(engine, *PREVIEW, *pack.flags(stack))
+        contenders += [
+            Contender(name=bare, run=_runs(engine, *PREVIEW)),
+            Contender(name=f"{stack}, policies", run=judged, against=bare, goal=GOAL_OF_POLICIES),
+        ]
+    yield Suite(title="policies", contenders=tuple(contenders))
 
 
 def _previewed(name: str, engine: Engine, *, goal: float | None = None) -> Contender:

@@ -37,6 +37,8 @@ class Suite:
 
     title: str
     contenders: tuple[Contender, ...]
+    warm_up: bool = True
+    """Whether a round that is not counted comes first, and fills caches for everyone alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,9 @@ def stopwatch(run: Work) -> Sample:
 def race(
     suite: Suite, rounds: int, announce: Announce, *, measure: Stopwatch = stopwatch
 ) -> dict[str, list[Sample]]:
-    """Return ``rounds`` samples of each contender, in the order of the rounds.
-
-    A round before them is not counted: it fills caches, for everyone alike.
-    """
+    """Return ``rounds`` samples of each contender, in the order of the rounds."""
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in suite.contenders}
-    for number in range(rounds + 1):
+    for number in range(0 if suite.warm_up else 1, rounds + 1):
         turn = f"round {number} of {rounds}" if number else "warming up"
         for contender in _rotated(suite.contenders, number):
             announce(f"{suite.title}: {turn}, {contender.name}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.cloud.cluster import fleet
 from local.cloud.postgres import supervisor
 from local.paths import OVERRIDE, Paths
 
@@ -25,6 +26,7 @@ def temporary_place() -> Iterator[Paths]:
         try:
             yield paths
         finally:
+            fleet.stop_all()
             supervisor.stop()
             for left in (paths.services, folder):
                 shutil.rmtree(left, ignore_errors=True)

@@ -1,16 +1,41 @@
 """Figures as a table for people, and as one document for machines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from bench.figures import Comparison, Figures, Spread
 from bench.machine import Machine
+from bench.study import Cell, Study
 
 HEADERS = ("wall s", "CPU s", "against", "ratio", "goal")
+
+
+Measured = Sequence[Figures] | Study
+
+
+def shown(name: str, rounds: int, measured: Measured) -> RenderableType:
+    """Return a suite or a study for a terminal."""
+    if isinstance(measured, Study):
+        return Group(study_table(measured), *(Text(note) for note in measured.notes))
+    return as_table(name, rounds, measured)
+
+
+def study_table(study: Study) -> Table:
+    """Return a study; text is to the left, numbers are to the right."""
+    table = Table(title=study.title, title_justify="left", box=None, pad_edge=False)
+    for number, header in enumerate(study.headers):
+        column = [row[number] for row in study.rows]
+        is_text = all(isinstance(cell, str) for cell in column)
+        table.add_column(header, justify="left" if is_text else "right")
+    for row in study.rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    return table
 
 
 def as_table(title: str, rounds: int, figures: Sequence[Figures]) -> Table:
@@ -25,14 +50,22 @@ def as_table(title: str, rounds: int, figures: Sequence[Figures]) -> Table:
 
 
 def as_document(
-    moment: datetime, machine: Machine, rounds: int, suites: Mapping[str, Sequence[Figures]]
+    moment: datetime, machine: Machine, rounds: int, measured: Sequence[tuple[str, Measured]]
 ) -> dict[str, Any]:
     """Return everything as plain data."""
+    suites: dict[str, list[dict[str, Any]]] = {}
+    studies: dict[str, list[dict[str, Any]]] = {}
+    for name, found in measured:
+        if isinstance(found, Study):
+            studies.setdefault(name, []).append(asdict(found))
+        else:
+            suites[name] = [_plain(row) for row in found]
     return {
         "date": moment.isoformat(timespec="seconds"),
         "machine": asdict(machine),
         "rounds": rounds,
-        "suites": {title: [_plain(row) for row in figures] for title, figures in suites.items()},
+        "suites": suites,
+        "studies": studies,
     }
 
 
@@ -57,6 +90,12 @@ def _against(row: Figures) -> tuple[str, str, str]:
 def _written(spread: Spread, digits: int) -> str:
     low, high = (f"{value:.{digits}f}" for value in (spread.lowest, spread.highest))
     return f"{spread.median:.{digits}f} ({low} to {high})"
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.3g}" if abs(cell) < 100 else f"{cell:.0f}"  # noqa: PLR2004 - three digits
+    return "" if cell is None else str(cell)
 
 
 def _plain(row: Figures) -> dict[str, Any]:

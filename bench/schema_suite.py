@@ -19,7 +19,7 @@ from bench.place import variables
 from bench.server import Server
 from local.paths import Paths
 from memory.schema import runner
-from memory.schema.catalog import SNAPSHOT
+from memory.schema.catalog import SNAPSHOT, snapshot_parameters
 from memory.schema.lock import LOCK_KEY
 from memory.schema.model import DesiredSchema, Purpose, memory_schema
 from memory.schema.passwords import verifier
@@ -68,11 +68,7 @@ class Bench:
 
     def script_of_no_change(self) -> str:
         """Return what the engine asks before it knows that nothing is to be done."""
-        look = {
-            "schema": self.desired.schema_name,
-            "roles": [role.name for role in self.desired.roles],
-            "extensions": [extension.name for extension in self.desired.extensions],
-        }
+        look = snapshot_parameters(self.desired)
         lines = [
             f"{runner.SESSION.strip()};",
             f"SELECT pg_try_advisory_lock{LOCK_KEY};",

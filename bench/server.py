@@ -31,13 +31,17 @@ class Server:
     password: str
 
     @classmethod
-    def create(cls) -> Self:
-        """Make a server of the size of test (Standard_B2s) in the folders of this process."""
+    def create(cls, *, memory_gib: int = 4, **parameters: str) -> Self:
+        """Make a server in the folders of this process; of the size of test (Standard_B2s).
+
+        ``parameters`` differ from what Azure gives a server with that memory.
+        """
         fleet = Fleet.current()
         way = dict(fleet.start_router().environment)
         settings = {
-            **defaults(computed_defaults(memory_gib=4, storage_gib=32)),
+            **defaults(computed_defaults(memory_gib=memory_gib, storage_gib=32)),
             "azure.extensions": "vector,pg_stat_statements",
+            **parameters,
         }
         process, password = fleet.server(NAME), secrets.token_urlsafe()
         process.create(fleet.authority, secrets.token_hex(32), settings)

@@ -16,13 +16,18 @@ STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
 
 def test_the_committed_pages_are_those_of_the_code() -> None:
     committed = {page.name: page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md")}
-    stale = {name for name, text in pages().items() if committed.get(name) != text}
-    assert stale | (committed.keys() - pages().keys()) == set(), "run `make docs`"
+    written = pages()
+    stale = {name for name, text in written.items() if committed.get(name) != text}
+    assert stale | (committed.keys() - written.keys()) == set(), "run `make docs`"
+
+
+NAMES_ARE_FREE = ("parameters", "roles", "node_selector")
+"""Objects whose keys the reader chooses."""
 
 
 def _leaves(settings_object: Mapping[str, object], path: str = "") -> Iterator[tuple[str, str]]:
     for key, value in settings_object.items():
-        if isinstance(value, Mapping) and key != "parameters":
+        if isinstance(value, Mapping) and key not in NAMES_ARE_FREE:
             yield from _leaves(value, f"{path}.{key}".lstrip("."))
         else:
             yield path, key
@@ -46,13 +51,20 @@ def test_every_key_of_a_stack_file_is_explained(file: Path) -> None:
     [
         "| `azure-native:subscriptionId` | a GUID, e.g. 8d2b8a6e-7c1f-4f0e-9a55-0c3f1c8e7b21 |",
         "| `retention_days` | a whole number from 7 to 35 | required |",
-        "| `facts` | a whole number, 1 or more | required |",
+        "| `max_replicas` | a whole number, 1 or more | required |",
         "| `vacuum_scale_factor` | a number from 0 to 1 | required |",
         '| `standby_zone` | `"1"`, `"2"`, `"3"` | none |',
         "| `element_type` | `vector`, `halfvec` | required | 4 or 2 bytes an element. |",
         "### `postgres`, kind `existing`",
         "### `key_vault.geo_key`, optional",
         "| `work_mem` | 4096 | 2097151 |",
+        '| `zones` | a list, each entry `"1"`, `"2"`, `"3"` | required |',
+        "| `roles` | an object of `read`, `write`, `admin` by name | required |",
+        "| `peered_spaces` | a list, each entry an IPv4 range, e.g. 10.20.0.0/16 | none |",
+        "| `cpu` | a number from 0.01 to 64 | required |",
+        "### `workloads.gateway.sign_on`, optional",
+        "### `workloads.graph_store`, kind `existing`",
+        "| `cluster.kind` is `existing` | the kubeconfig of an existing cluster |",
         "| burstable has no pooler | Azure hides `pgbouncer.enabled` on Burstable servers. |",
         "/subscriptions/&lt;id>/",
     ],
@@ -67,7 +79,7 @@ def test_a_setting_shows_its_bounds_default_and_meaning(line: str) -> None:
         "## `memory.roles`",
         "| `id` | text or null |",
         "| `databases` | a list of text |",
-        "| `search_settings` | an object of text by name | What a session sets",
+        "| `search_settings` | an object of text by name | What a transaction sets",
     ],
 )
 def test_an_output_shows_what_a_consumer_gets(line: str) -> None:
@@ -86,7 +98,7 @@ def test_every_output_is_listed() -> None:
         "### `python -m local destroy`",
         "| `--unprotect` | lift the protection",
         "### `python -m memory schema verify`\n\nProve a live schema.",
-        "| `--dimensions DIMENSIONS` | default: 1536 |",
+        "| `--dimensions DIMENSIONS` | of the vectors, default: 1536 |",
         "| `--stack dev\\|test\\|uat\\|prod` | default: dev |",
     ],
 )

@@ -5,10 +5,17 @@ One module a page; a test compares the committed pages with what these would wri
 
 from pathlib import Path
 
-from docs.generator import commands, outputs, settings
+from docs.generator import capacity, commands, outputs, policies, proof, settings
 
 REFERENCE = Path(__file__).parent.parent / "reference"
-PAGES = {"settings.md": settings.page, "outputs.md": outputs.page, "commands.md": commands.page}
+PAGES = {
+    "settings.md": settings.page,
+    "outputs.md": outputs.page,
+    "commands.md": commands.page,
+    "environments-capacity.md": capacity.page,
+    "policies.md": policies.page,
+    "policy-proof.md": proof.page,
+}
 
 
 def pages() -> dict[str, str]:

@@ -2,12 +2,19 @@
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
+import assurance.__main__
 import local.__main__
 import memory.__main__
+import sizing.__main__
+import sizing.cli
+import tools.bootstrap
+import tools.helm_values
+import tools.resizing.cli
 from docs.generator.text import document, prose, sentence, table
-from memory.schema import cli
 
+ROOT = Path(__file__).parent.parent.parent
 HEAD = ("option", "meaning")
 
 
@@ -17,26 +24,37 @@ def page() -> str:
         "`make <command>` calls `python -m local <command>` with the Python of `.local/venv`;"
         " `ARGS` hands on further options, e.g. `make up ARGS=--json`.",
         *_chapter(local.__main__.parser()),
-        *_chapter(_memory()),
+        *_chapter(memory.__main__.parser()),
+        *_chapter(assurance.__main__.parser()),
+        *_chapter(sizing.__main__.parser()),
+        *_chapter(_called("python tools/postgres-sizer.py", sizing.cli.parser())),
+        *_chapter(tools.resizing.cli.parser()),
+        *_chapter(tools.helm_values.parser()),
+        *_chapter(tools.bootstrap.parser()),
     ]
-    return document("Commands", "the parsers of `python -m local` and `python -m memory`", blocks)
+    return document("Commands", "the parsers of each `python -m …`", blocks)
 
 
-def _memory() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m memory", description=memory.__main__.__doc__)
-    cli.add_to(parser.add_subparsers(dest="room", required=True))
-    return parser
+def _called(words: str, top: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Name a program as it is typed; its own messages are shorter."""
+    top.prog = words
+    return top
 
 
 def _chapter(top: argparse.ArgumentParser) -> Iterator[str]:
     """Describe a program: what all of its commands take, then each command."""
     leaves = list(_leaves(top, ""))
     options = [list(_options(leaf)) for leaf, _ in leaves]
-    shared = [option for option in options[0] if all(option in other for other in options)]
     yield f"## `{top.prog}`"
     yield prose(top.description)
-    yield "Every command takes:"
-    yield table(HEAD, shared)
+    if leaves == [(top, "")]:  # it is its own only command
+        yield table(HEAD, options[0])
+        yield prose(top.epilog)
+        return
+    shared = [option for option in options[0] if all(option in other for other in options)]
+    if shared:
+        yield "Every command takes:"
+        yield table(HEAD, shared)
     for (leaf, words), own in zip(leaves, options, strict=True):
         yield f"### `{leaf.prog}`"
         yield sentence(prose(leaf.description or words))
@@ -73,7 +91,14 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
 
 
 def _meaning(action: argparse.Action) -> str:
-    words = action.help or ""
-    if action.default in (None, False) or "default" in words:
+    words = (action.help or "") % vars(action)
+    if action.default in (None, False, []) or action.nargs == 0 or "default" in words:
         return words
-    return f"{words}; default: {action.default}".removeprefix("; ")
+    return f"{words}; default: {_here(action.default)}".removeprefix("; ")
+
+
+def _here(default: object) -> object:
+    """Say where a file of the project is from the project, not from the machine's root."""
+    if isinstance(default, Path) and default.is_relative_to(ROOT):
+        return default.relative_to(ROOT)
+    return default

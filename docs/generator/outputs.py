@@ -9,7 +9,7 @@ import pulumi
 from docs.generator.text import document, field_docs, prose, table
 from stacks import outputs
 
-WORDS: dict[Any, str] = {str: "text", int: "a whole number", NoneType: "null"}
+WORDS: dict[Any, str] = {str: "text", int: "a whole number", float: "a number", NoneType: "null"}
 
 
 def page() -> str:
@@ -31,9 +31,15 @@ def _sections(path: str, model: type) -> Iterator[str]:
         ((f"`{name}`", _value(hint), words.get(name, "")) for name, hint in hints.items()),
     )
     for name, hint in hints.items():
-        if is_typeddict(hint):
-            yield f"## `{path}{name}`"
-            yield from _sections(f"{path}{name}.", hint)
+        for inner in _objects(hint):
+            place = f"{path}{name}.*" if get_origin(hint) is dict else f"{path}{name}"
+            yield f"## `{place}`"
+            yield from _sections(f"{place}.", inner)
+
+
+def _objects(hint: Any) -> list[type]:
+    """Return the object that an output is, may be, or has under each of its names."""
+    return [kind for kind in (hint, *get_args(hint)) if is_typeddict(kind)]
 
 
 def _value(hint: Any) -> str:
@@ -46,7 +52,13 @@ def _value(hint: Any) -> str:
     if get_origin(hint) is list:
         return f"a list of {_value(arguments[0])}"
     if get_origin(hint) is dict:
-        return f"an object of {_value(arguments[1])} by name"
+        return _by_name(arguments[1])
     if arguments:
         return " or ".join(_value(argument) for argument in arguments)
     return WORDS[hint]
+
+
+def _by_name(kind: Any) -> str:
+    if is_typeddict(kind):
+        return "an object of objects by name, each as below"
+    return f"an object of {_value(kind)} by name"

@@ -8,10 +8,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from docs.generator.text import document, field_docs, prose, table
+from stacks.settings.base import Settings
 from stacks.settings.catalogue import PARAMETERS
-from stacks.settings.loader import ADMIN_PASSWORD, PROJECT
+from stacks.settings.loader import PROJECT, SECRETS
 from stacks.settings.mistakes import AZURE_KEYS, KINDS
-from stacks.settings.model import AzureSettings, Settings, StackSettings
+from stacks.settings.model import AzureSettings, StackSettings
 from stacks.settings.rules import RULES
 
 HEAD = ("key", "allowed", "default", "meaning")
@@ -33,9 +34,12 @@ def page() -> str:
         "## The provider's keys",
         prose(AzureSettings.__doc__),
         table(HEAD, _rows(AzureSettings, AZURE_KEYS)),
-        "## The one secret",
-        "The password of `admin_login`, where `postgres.kind` is `existing`, is set with"
-        f" `pulumi config set --secret {PROJECT}:{ADMIN_PASSWORD}`; no other secret is configured.",
+        "## Secrets",
+        "Beside the settings, encrypted, and only for what exists already:",
+        table(
+            ("where", "secret", "set with"),
+            ((f"`{s.part}.kind` is `existing`", s.what, f"`{s.command}`") for s in SECRETS),
+        ),
         f"## `{PROJECT}:settings`",
         *_sections("", StackSettings),
         "## Server parameters",
@@ -50,7 +54,7 @@ def page() -> str:
             ((rule.__name__.replace("_", " "), rule.__doc__ or "") for rule in RULES),
         ),
     ]
-    return document("Settings", "`stacks/settings/model.py` and its rules", blocks)
+    return document("Settings", "the models and rules of `stacks/settings/`", blocks)
 
 
 def _sections(path: str, model: type[Settings]) -> Iterator[str]:
@@ -71,6 +75,8 @@ def _which(field: FieldInfo, member: type[Settings]) -> str:
     tag = field.discriminator
     if isinstance(tag, str):
         return f", {tag} {_choices(member.model_fields[tag].annotation)}"
+    if get_origin(field.annotation) is tuple:
+        return ", a list"
     return "" if field.is_required() else ", optional"
 
 
@@ -93,7 +99,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True, validated_data={})
-    return "none" if default in (None, {}) else f"`{default}`"
+    return "none" if default in (None, {}, ()) else f"`{default}`"
 
 
 def _allowed(field: FieldInfo) -> str:
@@ -102,7 +108,16 @@ def _allowed(field: FieldInfo) -> str:
     kind = options[0] if NoneType in get_args(field.annotation) else field.annotation
     if get_origin(kind) is Literal:
         return _choices(kind)
+    if get_origin(_plain(kind)) is tuple:
+        return f"a list, each entry {_inner(_plain(kind), 0)}"
+    if get_origin(kind) is dict and kind not in SEE_BELOW:
+        return f"an object of {_inner(kind, 1)} by name"
     return SEE_BELOW.get(kind) or _refusal(kind, field) or KINDS[_plain(kind)] + _bounds(field)
+
+
+def _inner(kind: Any, position: int) -> str:
+    """Say what an entry of a list or of an object may be."""
+    return _allowed(FieldInfo.from_annotation(get_args(kind)[position]))
 
 
 def _plain(kind: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.__main__ import SUITES, main, parser
+from bench.__main__ import KINDS, OF_ALL, main, parser
 
 
 def test_everything_is_measured_unless_something_is_chosen() -> None:
@@ -10,11 +10,18 @@ def test_everything_is_measured_unless_something_is_chosen() -> None:
     assert (chosen.suite, chosen.repeat, chosen.json) == ("all", 5, False)
 
 
+def test_all_is_what_takes_minutes_and_no_more() -> None:
+    assert set(KINDS) - set(OF_ALL) == {
+        *("setup", "policies", "peers", "hnsw", "search", "reembed", "sizing"),
+        *("rotation", "service", "throughput"),
+    }
+
+
 def test_help_says_what_each_suite_measures(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     text = capsys.readouterr().out
-    assert [name for name in SUITES if f"\n{name} " not in text] == []
+    assert [name for name in KINDS if f"\n{name} " not in text] == []
     assert "--repeat N" in text
 
 

@@ -42,6 +42,14 @@ def test_the_first_round_does_not_count() -> None:
     assert seconds == {"a": [4, 5], "b": [3, 6]}
 
 
+def test_a_suite_without_warm_caches_has_no_round_for_them() -> None:
+    suite = Suite(title="suite", contenders=(contender("a", []),), warm_up=False)
+    said: list[str] = []
+    samples = race(suite, 2, said.append, measure=numbered())
+    assert [sample.wall_seconds for sample in samples["a"]] == [1, 2]
+    assert said == ["suite: round 1 of 2, a", "suite: round 2 of 2, a"]
+
+
 def test_each_turn_is_announced() -> None:
     said: list[str] = []
     race(Suite(title="suite", contenders=(contender("a", []),)), 1, said.append)

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from bench.figures import Comparison, Figures, Spread
 from bench.machine import Machine
-from bench.report import as_document, as_table, seconds, verdict
+from bench.report import as_document, as_table, seconds, shown, verdict
+from bench.study import Study
 
 FAST = Spread(median=0.1064, lowest=0.0941, highest=0.121)
 SLOW = Spread(median=8.449, lowest=8.34, highest=9.1)
@@ -22,6 +23,12 @@ ROWS = [
 ]
 MACHINE = Machine(
     processor="Z80", cores=1, memory_gib=0.1, system="CP/M", python="3.11.0", load_average=0.5
+)
+STUDY = Study(
+    title="who ends right",
+    headers=("tool", "retries", "seconds"),
+    rows=(("ours", 3, 0.12345), ("other", None, 1234.5)),
+    notes=("on an idle machine",),
 )
 
 
@@ -47,15 +54,32 @@ def test_the_table_names_the_baseline() -> None:
     assert re.search(r"  empty +4\.75 \(4\.50 to 5\.00\)  ≤ 2\.5: missed$", dev)
 
 
+def test_a_study_shows_three_digits_and_says_how_it_was_obtained() -> None:
+    console = Console(width=140, file=io.StringIO(), record=True)
+    console.print(shown("peers", 3, STUDY))
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert lines == [
+        "who ends right",
+        "tool   retries  seconds",
+        "ours         3    0.123",
+        "other              1234",
+        "on an idle machine",
+    ]
+
+
 def test_the_document_is_plain_and_says_whether_the_goal_is_met() -> None:
     moment = datetime(2026, 11, 23, tzinfo=UTC)
-    document = json.loads(json.dumps(as_document(moment, MACHINE, 3, {"preview": ROWS})))
+    document = json.loads(
+        json.dumps(as_document(moment, MACHINE, 3, [("preview", ROWS), ("peers", STUDY)]))
+    )
     assert document["date"] == "2026-11-23T00:00:00+00:00"
     assert document["machine"]["processor"] == "Z80"
     empty, dev = document["suites"]["preview"]
     assert empty["comparison"] is None
     assert dev["wall_seconds"] == {"median": 8.449, "lowest": 8.34, "highest": 9.1}
     assert dev["comparison"]["met"] is False
+    (study,) = document["studies"]["peers"]
+    assert study["rows"][1] == ["other", None, 1234.5]
 
 
 def test_the_machine_is_described_in_one_line() -> None:

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
 from unittest import mock
@@ -17,7 +17,7 @@ import psycopg
 from rich.console import Console
 
 from local.cloud.postgres import supervisor
-from local.commands.database import variables
+from local.commands.database import variables, way
 from local.engine import Engine
 from local.paths import OVERRIDE, Paths
 from local.toolchain import installer
@@ -32,18 +32,27 @@ class Installation:
     """What a user has after a clone, beside and apart from what stands in the clone itself."""
 
     folder: Path
+    project: Path = PROJECT
+    """The clone, or a copy of it with stack files of its own."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What the user's shell has set."""
 
     @property
     def paths(self) -> Paths:
         """Its folders; toolchain and Python environment are the clone's."""
-        return Paths(project=PROJECT, local=self.folder)
+        return Paths(project=self.project, local=self.folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command of this installation finds in its environment."""
+        return {**os.environ, **self.variables, OVERRIDE: str(self.folder)}
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "local", *arguments],
-            cwd=PROJECT,
-            env=os.environ | {OVERRIDE: str(self.folder)},
+            cwd=self.project,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -72,24 +81,25 @@ class Installation:
     def engine(self, stack: str = "dev") -> Engine:
         """Return the engine of a stack that is up, with its way to the servers."""
         with mock.patch.dict(os.environ, {OVERRIDE: str(self.folder)}):
-            way = supervisor.start().environment
+            router = supervisor.start().environment
+        way_there = way(self.project / f"Pulumi.{stack}.yaml", router=router, tunnel=self.variables)
         executable = installer.ensure(self.paths, Report(Console(quiet=True)))
-        return Engine(executable=executable, paths=self.paths, stack=stack, extra=way)
+        return Engine(executable=executable, paths=self.paths, stack=stack, extra=way_there)
 
     @contextmanager
     def database(self, stack: str = "dev") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Connect as the administrator, as ``make psql`` does."""
         engine = self.engine(stack)
-        way = variables(stack, engine.outputs(), engine.extra)
+        libpq = variables(stack, engine.outputs(), engine.extra)
         with psycopg.connect(
-            host=way["PGHOST"],
-            hostaddr=way["PGHOSTADDR"],
-            port=way["PGPORT"],
-            user=way["PGUSER"],
-            password=way["PGPASSWORD"],
-            dbname=way["PGDATABASE"],
+            host=libpq["PGHOST"],
+            hostaddr=libpq["PGHOSTADDR"],
+            port=libpq["PGPORT"],
+            user=libpq["PGUSER"],
+            password=libpq["PGPASSWORD"],
+            dbname=libpq["PGDATABASE"],
             sslmode="verify-full",
-            sslrootcert=way["PGSSLROOTCERT"],
+            sslrootcert=libpq["PGSSLROOTCERT"],
             autocommit=True,
         ) as session:
             yield session
